@@ -1,0 +1,168 @@
+package actor
+
+import (
+	"math"
+	"runtime"
+	"time"
+)
+
+// desk is the supervisor's goroutine: the machine that decides, and the
+// channels and the timer that it decides about. It does no I/O and blocks on
+// nobody.
+type desk[R any] struct {
+	*Supervisor[R]
+	machine *machine[R]
+	timer   *time.Timer
+	clock   time.Duration // read once a wake
+	next    time.Duration // what the timer is set to
+	told    bool          // CloseAll has its answer
+}
+
+func newDesk[R any](s *Supervisor[R]) *desk[R] {
+	d := &desk[R]{Supervisor: s, timer: time.NewTimer(0), next: never}
+	d.machine = newMachine[R](s.cfg, d)
+	d.machine.sup = s
+	return d
+}
+
+// batch bounds the messages between two settles, so that deadlines are kept
+// however busy the inbox is.
+const batch = 256
+
+// run is the actor's life.
+func (d *desk[R]) run() {
+	for {
+		d.set(d.machine.settle(d.clock))
+		if d.machine.end.answered && d.finish() {
+			return
+		}
+		d.wait()
+		if d.machine.shut {
+			// Others are about to send: let them, and handle a batch.
+			runtime.Gosched()
+		}
+		d.drain(batch)
+	}
+}
+
+// wait blocks until something happens, and handles it. What lies on the shelf
+// while the gate is shut is a put that raced the shutting.
+func (d *desk[R]) wait() {
+	var raced chan *slot[R]
+	if d.machine.shut {
+		raced = d.idle
+	}
+	select {
+	case msg := <-d.inbox:
+		d.clock = d.now()
+		d.handle(msg)
+	case sl := <-raced:
+		d.clock = d.now()
+		d.machine.put(d.clock, sl, Keep)
+	case <-d.timer.C:
+		d.clock, d.next = d.now(), never
+	}
+}
+
+// drain handles what is in the inbox, and on the shelf while the gate is shut.
+func (d *desk[R]) drain(most int) {
+	for range most {
+		select {
+		case msg := <-d.inbox:
+			d.handle(msg)
+			continue
+		default:
+		}
+		if !d.machine.shut {
+			return
+		}
+		sl := d.take()
+		if sl == nil {
+			return
+		}
+		d.machine.put(d.clock, sl, Keep)
+	}
+}
+
+func (d *desk[R]) handle(msg message[R]) {
+	now, m := d.clock, d.machine
+	switch msg.kind {
+	case getMessage:
+		m.get(now, msg.ticket)
+	case againMessage:
+		m.again(now, msg.ticket)
+	case cancelMessage:
+		m.cancel(now, msg.ticket)
+	case putMessage:
+		m.put(now, msg.slot, msg.verdict)
+	case nudgeMessage:
+		m.nudged()
+	case reportMessage:
+		m.reported(now, msg.job)
+	case askMessage:
+		msg.ask(m, now)
+	}
+}
+
+// set sets the timer to the next deadline.
+func (d *desk[R]) set(next time.Duration) {
+	if next == d.next {
+		return
+	}
+	d.next = next
+	if next == never {
+		d.timer.Stop()
+		return
+	}
+	d.timer.Reset(next - d.now())
+}
+
+// finish answers CloseAll. It says whether the actor has ended: not before the
+// last helper has reported, since what a late dial brings must be closed by
+// somebody.
+func (d *desk[R]) finish() bool {
+	ended := d.machine.ended()
+	if ended {
+		d.timer.Stop()
+		d.final = d.machine.stat()
+		close(d.closed)
+		// Whoever sent before closed was closed is in the inbox, and answered
+		// now; whoever sends after it finds it closed.
+		d.drain(math.MaxInt)
+	}
+	if !d.told || ended {
+		d.told = true
+		for _, c := range d.machine.end.callers {
+			c <- d.machine.result()
+		}
+		d.machine.end.callers = nil
+	}
+	return ended
+}
+
+// The effects of the machine's decisions.
+
+func (d *desk[R]) shutGate() { d.gate <- struct{}{} }
+func (d *desk[R]) openGate() { <-d.gate }
+
+func (d *desk[R]) take() *slot[R] {
+	select {
+	case sl := <-d.idle:
+		return sl
+	default:
+		return nil
+	}
+}
+
+func (d *desk[R]) offer(sl *slot[R]) bool {
+	select {
+	case d.idle <- sl:
+		return true
+	default:
+		return false
+	}
+}
+
+func (d *desk[R]) shelved() int                     { return len(d.idle) }
+func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }
+func (d *desk[R]) recall(sl *slot[R])               { close(sl.recall) }

@@ -1,0 +1,60 @@
+// Package actor lends reusable resources of any kind, such as connections,
+// from a pool that is an actor: one goroutine, the supervisor, owns every
+// resource, and everyone else asks it over channels. It uses no locks and knows
+// nothing of what it lends. Package pool builds PostgreSQL pools on it.
+//
+// # The picture
+//
+// Think of a lending desk with a shelf beside it.
+//
+// The supervisor sits at the desk. It alone decides to open, lend, clean,
+// check and close resources, keeps the one queue of those who wait, and answers
+// every question. It does no I/O and blocks on nobody: work that may block goes
+// to helper goroutines, which report back exactly once.
+//
+// The shelf is a buffered channel of idle resources. While nobody waits, the
+// gate to it is open: a borrower takes a resource from the shelf and puts it
+// back there without a word. When somebody waits, or the pool is closing, the
+// gate is shut, and every get and put goes over the desk, in order.
+//
+//	gate open:  borrower ──take──▶ shelf ──put──▶ ...
+//	gate shut:  borrower ──get──▶ inbox ──▶ supervisor ──answer──▶ borrower
+//	            borrower ──put──▶ inbox ──▶ supervisor
+//	            helper ──report──▶ inbox ──▶ supervisor
+//
+// # Concurrency
+//
+// A slot, the record of one resource, has one owner at any moment: the
+// supervisor (its hands or its shelf), a helper, or a borrower. Ownership moves
+// with the pointer through a channel. The rules that make this safe:
+//
+//  1. The gate is a hint. While it is shut the supervisor also receives from
+//     the shelf and puts nothing there, so a put that raced the shutting is not
+//     lost; on shutting it looks at the shelf once more.
+//  2. Whoever takes a slot looks at its recall before using it. A put looks
+//     before and after pushing, and nudges the desk if a recall came between.
+//  3. The shelf is swept one slot at a time, never emptied at once.
+//  4. Every request gets exactly one answer, a cancelled one too.
+//  5. Order is the order of arrival at the desk. Who asks again, because the
+//     slot granted proved unfit, keeps its place.
+//  6. Senders also watch for the end. The supervisor closes the closed channel,
+//     then empties the inbox once more and answers: who finds the channel open
+//     after sending will be answered, and waits for nothing else.
+//  7. Demand is exact: waiters without key plus distinct waiting keys. Dials
+//     are made while it exceeds what is coming. A waiter waits for the pool,
+//     never for its own dial.
+//  8. Dials are stamped with an epoch, so that failures that belong together
+//     count once, and a connection from before a reset is known to be old.
+//  9. Refusal in an outage is a condition, looked at in every settle.
+//  10. What is being closed takes a place until it is gone, or a grace is over.
+//  11. A helper that panics still reports. The supervisor outlives every helper.
+//  12. A keyed request is a request like any other; the grant binds the key and
+//     serves everybody who waits for it.
+//
+// # Reading the code
+//
+// What is done is decided in machine.go, settle.go, job.go, keys.go, outage.go
+// and ending.go: a plain state machine without goroutines. supervisor.go has
+// the channels, desk.go the supervisor's loop, helper.go the helpers, get.go and
+// put.go the borrowers' side.
+package actor

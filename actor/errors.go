@@ -1,0 +1,108 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrClosed is returned by every call after CloseAll has begun, and by a
+	// second CloseAll.
+	ErrClosed = errors.New("pool is closed")
+
+	// ErrExhausted says that every resource is lent: the answer to a get that
+	// does not wait, and the cause of a get that waited until its context ended.
+	ErrExhausted = errors.New("pool exhausted")
+
+	// ErrUnavailable says that no resource is open and none can be opened. The
+	// error that carries it wraps the failure of Open too, if there was one.
+	ErrUnavailable = errors.New("no connection available")
+
+	// ErrNotLeased is the answer to a lease that has been put back already.
+	ErrNotLeased = errors.New("not leased: put back already")
+)
+
+// A WaitError is returned by a get whose context ended while it waited.
+// errors.Is finds the context's error (and its cause, see
+// context.WithCancelCause), and ErrExhausted or ErrUnavailable.
+type WaitError struct {
+	Err     error         // what ended the wait: the context's error
+	Cause   error         // what it waited for: ErrExhausted, or an error that is ErrUnavailable
+	Waited  time.Duration // since the get reached the supervisor
+	Limit   int           // MaxOpen
+	Leased  int           // resources lent at the end of the wait
+	Waiting int           // others who still waited
+	Oldest  time.Duration // the longest lease has lasted at least this long
+}
+
+// Error tells what was waited for, and how things stood at the end.
+func (e *WaitError) Error() string {
+	return fmt.Sprintf("%v after %v: %v (%d leased of %d, %d others waiting, oldest lease at least %v)",
+		e.Err, round(e.Waited), e.Cause, e.Leased, e.Limit, e.Waiting, round(e.Oldest))
+}
+
+// Unwrap gives errors.Is and errors.As both the context's error and the cause.
+func (e *WaitError) Unwrap() []error { return []error{e.Err, e.Cause} }
+
+// A CloseError is returned by CloseAll where something had to be left behind.
+type CloseError struct {
+	Err    error       // the error of the context that ended first; nil if none did
+	Leases []LeaseInfo // leases that were revoked: their resources were killed
+	Hooks  []string    // functions of the Config that still run, ignoring their context
+}
+
+// Error names the holders and the hooks.
+func (e *CloseError) Error() string {
+	var b strings.Builder
+	b.WriteString("close")
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	if len(e.Leases) > 0 {
+		fmt.Fprintf(&b, ": %d leases revoked: ", len(e.Leases))
+		for i, l := range e.Leases {
+			if i == 10 {
+				fmt.Fprintf(&b, ", and %d more", len(e.Leases)-i)
+				break
+			}
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(l.String())
+		}
+	}
+	if len(e.Hooks) > 0 {
+		fmt.Fprintf(&b, ": still running, its context ignored: %s", strings.Join(e.Hooks, ", "))
+	}
+	return b.String()
+}
+
+// Unwrap gives errors.Is the context's error.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// A KeyError is the answer to a get whose key cannot be one: it is not
+// comparable, or not equal to itself.
+type KeyError struct {
+	Key    any
+	Reason string
+}
+
+// Error names the key's type and the reason.
+func (e *KeyError) Error() string { return fmt.Sprintf("invalid key of type %T: %s", e.Key, e.Reason) }
+
+// unavailable joins ErrUnavailable with the failure that explains it.
+func unavailable(err error) error {
+	if err == nil {
+		return ErrUnavailable
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d
+	}
+	return d.Round(time.Millisecond / 10)
+}

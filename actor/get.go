@@ -1,0 +1,254 @@
+package actor
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
+
+// A Request says which resource a get asks for and how long it waits. The zero
+// value is what Get asks: any resource, as long as the context allows.
+type Request struct {
+	// Key, if not nil, asks for the resource that is lent under this key, or
+	// binds one to it: until its last lease is put, everybody who asks with an
+	// equal key shares the resource. Whatever is comparable may be a key.
+	Key      any
+	Patience Patience
+}
+
+// Patience says how long a request waits for a resource.
+type Patience uint8
+
+const (
+	// Wait waits until a resource comes or the context ends.
+	Wait Patience = iota
+	// NoWait waits for a resource to be opened or cleaned, but not for a
+	// borrower: ErrExhausted if every one is lent.
+	NoWait
+	// TryOnly takes an idle resource or gets ErrExhausted. It neither waits
+	// nor opens one.
+	TryOnly
+)
+
+// Get lends a resource: an idle one, or the first that is put or opened. It
+// blocks until ctx ends at the latest; then the error is a [*WaitError]. Those
+// who wait are served in the order of their arrival. An ended ctx fails even if
+// a resource is idle. Other errors: ErrClosed, ErrUnavailable (see
+// [OutagePolicy]).
+func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
+	if err := ctx.Err(); err != nil {
+		return nil, endedError(ctx, err)
+	}
+	if l := s.fromShelf(); l != nil {
+		return l, nil
+	}
+	return s.fromDesk(ctx, Request{})
+}
+
+// GetWith is Get with a choice of resource and patience. Further errors:
+// ErrExhausted for a request that does not wait, [*KeyError] for a key that
+// cannot be one.
+func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], error) {
+	if err := checkKey(r.Key); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, endedError(ctx, err)
+	}
+	if r.Key == nil {
+		if l := s.fromShelf(); l != nil {
+			return l, nil
+		}
+	}
+	return s.fromDesk(ctx, r)
+}
+
+// TryGet lends an idle resource, or gives ErrExhausted. It neither waits nor
+// opens a resource. The other error is ErrClosed.
+func (s *Supervisor[R]) TryGet() (*Lease[R], error) {
+	return s.GetWith(context.Background(), Request{Patience: TryOnly})
+}
+
+func endedError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != err {
+		return fmt.Errorf("get: %w: %w", err, cause)
+	}
+	return fmt.Errorf("get: %w", err)
+}
+
+func checkKey(key any) error {
+	if key == nil {
+		return nil
+	}
+	if !reflect.ValueOf(key).Comparable() {
+		return &KeyError{key, "not comparable"}
+	}
+	if key != key {
+		return &KeyError{key, "not equal to itself"}
+	}
+	return nil
+}
+
+// fromShelf is the fast lane: while the gate is open, take what lies there.
+func (s *Supervisor[R]) fromShelf() *Lease[R] {
+	for len(s.gate) == 0 {
+		s.at(beforeTake)
+		select {
+		case sl := <-s.idle:
+			s.at(afterTake)
+			if s.fit(sl) {
+				return sl.lease()
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// fit looks at a slot before it is used. An unfit one goes to the desk.
+func (s *Supervisor[R]) fit(sl *slot[R]) bool {
+	if isClosed(sl.recall) {
+		s.send(message[R]{kind: putMessage, slot: sl})
+		return false
+	}
+	if s.cfg.Look == nil {
+		return true
+	}
+	now := s.now()
+	rested := now - sl.since
+	sl.since = now
+	if rested < s.cfg.LookAfter {
+		return true
+	}
+	v := s.verdict(sl, s.cfg.Look)
+	if v == Keep {
+		return true
+	}
+	s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
+	return false
+}
+
+// verdict asks f about a slot that this goroutine owns. If f panics, the slot
+// goes to the desk to be closed while the panic goes on.
+func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard})
+		}
+	}()
+	v = f(sl.value)
+	returned = true
+	return v
+}
+
+// fromDesk asks the supervisor and waits for its answer.
+func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request) (*Lease[R], error) {
+	t := s.ticket()
+	t.ctx, t.key, t.patience = ctx, r.Key, r.Patience
+	sl, err := s.request(ctx, t)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Key != nil:
+		return &Lease[R]{slot: sl, key: r.Key}, nil
+	default:
+		return sl.lease(), nil
+	}
+}
+
+// request sends a ticket, receives its one answer, and recycles it. A slot
+// that proves unfit before use costs another round at the old place in the
+// queue.
+func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], error) {
+	for kind := getMessage; ; kind = againMessage {
+		if !s.send(message[R]{kind: kind, ticket: t}) {
+			return nil, ErrClosed
+		}
+		a, ended := s.await(ctx, t)
+		switch {
+		case a.slot == nil:
+			if !ended {
+				s.recycle(t)
+			}
+			return nil, a.err
+		case t.key != nil || s.fit(a.slot):
+			s.recycle(t)
+			return a.slot, nil
+		}
+	}
+}
+
+// await receives the answer to a ticket that was sent. A borrower whose context
+// ends says so and still receives its answer: "cancelled", or a slot that came
+// first, which goes back at once. ended says that the actor has ended: the
+// ticket may still be in the inbox and must not be used again.
+func (s *Supervisor[R]) await(ctx context.Context, t *ticket[R]) (a answer[R], ended bool) {
+	if isClosed(s.closed) {
+		return s.lastLook(t), true
+	}
+	// The end had not come when the ticket was sent, so it will be answered.
+	done := ctx.Done()
+	if done == nil {
+		return <-t.reply, false
+	}
+	select {
+	case a = <-t.reply:
+		return a, false
+	case <-done:
+	}
+	s.at(beforeCancel)
+	// If the actor ends before it reads this, it has answered the get.
+	s.send(message[R]{kind: cancelMessage, ticket: t})
+	a = <-t.reply
+	return s.afterCancel(ctx, t, a), isClosed(s.closed)
+}
+
+// lastLook is for an answer that was given just before the end. A slot it
+// brings has been revoked since.
+func (s *Supervisor[R]) lastLook(t *ticket[R]) answer[R] {
+	select {
+	case a := <-t.reply:
+		if a.slot == nil {
+			return a
+		}
+	default:
+	}
+	return answer[R]{err: ErrClosed}
+}
+
+// afterCancel turns an answer into the error of a get whose context has ended.
+func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[R]) answer[R] {
+	if a.slot != nil {
+		s.putBack(a.slot, Keep, t.key != nil)
+		return answer[R]{err: endedError(ctx, ctx.Err())}
+	}
+	if w, ok := a.err.(*WaitError); ok {
+		w.Err = ctx.Err()
+		if cause := context.Cause(ctx); cause != w.Err {
+			w.Err = fmt.Errorf("%w: %w", w.Err, cause)
+		}
+	}
+	return a
+}
+
+// ticket takes a used ticket off the free list, or makes one.
+func (s *Supervisor[R]) ticket() *ticket[R] {
+	select {
+	case t := <-s.tickets:
+		return t
+	default:
+		return &ticket[R]{reply: make(chan answer[R], 1)}
+	}
+}
+
+// recycle keeps an answered ticket for the next request, without what it
+// carried.
+func (s *Supervisor[R]) recycle(t *ticket[R]) {
+	t.ctx, t.key, t.patience, t.ready = nil, nil, Wait, false
+	select {
+	case s.tickets <- t:
+	default:
+	}
+}

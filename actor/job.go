@@ -1,0 +1,218 @@
+package actor
+
+import (
+	"context"
+	"time"
+)
+
+// A job is work that may block, done by a helper goroutine that reports once.
+type job[R any] struct {
+	kind    jobKind
+	slot    *slot[R]        // what it is done to; nil for a dial
+	cause   context.Context // whose values the job's context carries
+	timeout time.Duration   // of the job's context
+
+	// The supervisor's.
+	comes    time.Duration // until then its slot counts as coming
+	deadline time.Duration // from then its place is free
+	freed    bool
+	epoch    uint64      // of a dial: the outage's epoch
+	resets   uint64      // of a dial
+	bound    *binding[R] // of a look: the key it is done for
+
+	// The shell's: ends the job's context.
+	cancel context.CancelFunc
+
+	// The helper's, read by the supervisor after its report.
+	value     R
+	err       error
+	permanent bool
+}
+
+type jobKind uint8
+
+const (
+	dialJob  jobKind = iota // Open
+	judgeJob                // Judge, then what it says
+	lookJob                 // Look, then what it says
+	cleanJob                // Clean
+	checkJob                // Check
+	closeJob                // Close
+	killJob                 // Kill
+)
+
+var jobNames = [...]string{"Open", "Judge", "Look", "Clean", "Check", "Close", "Kill"}
+
+// mends reports whether the job leaves its slot open.
+func (k jobKind) mends() bool { return k >= judgeJob && k <= checkJob }
+
+// hedge is how long a dial or a mend counts for somebody who waits: a hung one
+// does not stand in for later waiters.
+const hedge = time.Second
+
+func (m *machine[R]) start(j *job[R]) {
+	m.jobs = append(m.jobs, j)
+	m.fx.start(j)
+}
+
+// mend has a slot cleaned or checked.
+func (m *machine[R]) mend(now time.Duration, sl *slot[R], v Verdict) {
+	switch {
+	case v == Clean && m.cfg.Clean != nil:
+		m.startMend(now, sl, cleanJob)
+	case v == Check && m.cfg.Check != nil:
+		m.startMend(now, sl, checkJob)
+	default:
+		m.close(now, sl)
+	}
+}
+
+func (m *machine[R]) startMend(now time.Duration, sl *slot[R], k jobKind) *job[R] {
+	sl.desk.place, sl.desk.seen = mending, now
+	j := &job[R]{
+		kind: k, slot: sl, timeout: m.cfg.CleanTimeout,
+		comes: now + hedge, deadline: now + m.cfg.CleanTimeout + m.cfg.CloseGrace,
+	}
+	m.start(j)
+	return j
+}
+
+// close ends a slot. Its place stays taken until the resource is gone or a
+// grace has passed: servers count a connection for a while after its client
+// has closed it.
+func (m *machine[R]) close(now time.Duration, sl *slot[R]) {
+	if !sl.desk.recalled {
+		m.usable--
+	}
+	m.open--
+	m.closing++
+	m.startClose(now, sl, false)
+}
+
+func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool) {
+	sl.desk.place = closing
+	m.strike(sl)
+	timeout := m.cfg.CloseGrace
+	if m.end.forced {
+		timeout /= 2
+	}
+	m.start(&job[R]{
+		kind: closeJob, slot: sl, timeout: timeout,
+		deadline: now + timeout + m.cfg.CloseGrace, freed: freed,
+	})
+}
+
+// strike takes a slot out of the list of those open.
+func (m *machine[R]) strike(sl *slot[R]) {
+	last := len(m.slots) - 1
+	m.slots[sl.desk.index] = m.slots[last]
+	m.slots[sl.desk.index].desk.index = sl.desk.index
+	m.slots[last] = nil
+	m.slots = m.slots[:last]
+}
+
+// reported is a job's end.
+func (m *machine[R]) reported(now time.Duration, j *job[R]) {
+	m.jobs = remove(m.jobs, j)
+	switch {
+	case j.kind == dialJob:
+		m.dialed(now, j)
+	case j.kind.mends():
+		m.mended(now, j)
+	case j.kind == closeJob:
+		m.stats.closed++
+		if j.err != nil {
+			m.stats.closeFailed++
+		}
+		fallthrough
+	case j.kind == killJob:
+		if !j.freed {
+			m.closing--
+		}
+	}
+}
+
+func (m *machine[R]) mended(now time.Duration, j *job[R]) {
+	if j.bound != nil {
+		j.bound.promised = false
+	}
+	switch {
+	case j.freed:
+		m.startClose(now, j.slot, true)
+	case j.err != nil:
+		m.close(now, j.slot)
+	default:
+		m.back(now, j.slot, Keep)
+	}
+}
+
+// dialed is the end of a dial. One that comes too late, or from before a
+// reset, brings a resource nobody may use.
+func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
+	if !j.freed {
+		m.dialing--
+	}
+	if j.err != nil {
+		m.failed(now, j)
+		return
+	}
+	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
+	m.ids++
+	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, place: inHand}
+	m.slots = append(m.slots, sl)
+	m.open++
+	m.usable++
+	m.stats.opened++
+	if j.freed || j.resets != m.resets {
+		m.close(now, sl)
+		return
+	}
+	m.recovered()
+	m.back(now, sl, Keep)
+}
+
+// overdue frees the places of helpers that took too long. The supervisor goes
+// on waiting for their reports. A mend that ignores its context is killed.
+func (m *machine[R]) overdue(now time.Duration) {
+	for i := 0; i < len(m.jobs); i++ {
+		j := m.jobs[i]
+		if j.freed || now < j.deadline {
+			continue
+		}
+		j.freed = true
+		switch {
+		case j.kind == dialJob:
+			m.dialing--
+		case j.kind.mends():
+			m.open--
+			if !j.slot.desk.recalled {
+				m.usable--
+			}
+			j.slot.desk.place = closing
+			m.start(&job[R]{kind: killJob, slot: j.slot, freed: true})
+		default:
+			m.closing--
+		}
+	}
+}
+
+// coming counts the slots on their way to those who wait.
+func (m *machine[R]) coming(now time.Duration) (n int) {
+	for _, j := range m.jobs {
+		if m.comes(now, j) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *machine[R]) comes(now time.Duration, j *job[R]) bool {
+	switch {
+	case now >= j.comes:
+		return false
+	case j.kind == dialJob:
+		return j.resets == m.resets
+	default:
+		return j.kind.mends() && !j.slot.desk.recalled
+	}
+}

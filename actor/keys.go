@@ -1,0 +1,79 @@
+package actor
+
+import "time"
+
+// A binding is one key in the supervisor's books: the slot it is lent, and how
+// many leases share it; or, while it has none, the requests that wait for one.
+type binding[R any] struct {
+	key      any
+	slot     *slot[R]
+	holders  int
+	since    time.Duration // when it was bound
+	verdict  Verdict       // the worst that a holder gave
+	waiters  []*ticket[R]
+	promised bool // a rested slot is being looked at for it
+}
+
+// share grants t the slot its key is bound to. Without one it files t under its
+// key, and says so. A bound key is served whatever its slot's recall says:
+// refusing the second get of a holder would deadlock it.
+func (m *machine[R]) share(now time.Duration, t *ticket[R]) bool {
+	b := m.keys[t.key]
+	if b != nil && b.slot != nil {
+		m.hold(now, b, t)
+		return true
+	}
+	if b == nil {
+		b = &binding[R]{key: t.key}
+		m.keys[t.key] = b
+		m.loose++
+	}
+	t.wait.key = b
+	b.waiters = append(b.waiters, t)
+	return false
+}
+
+// bind lends sl under the key of b, to all who wait for it.
+func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
+	m.loose--
+	b.slot, b.since, sl.desk.binding = sl, now, b
+	for _, t := range b.waiters {
+		m.queue.remove(t)
+		m.hold(now, b, t)
+	}
+	b.waiters = nil
+}
+
+// hold gives t one reference.
+func (m *machine[R]) hold(now time.Duration, b *binding[R], t *ticket[R]) {
+	b.holders++
+	m.stats.leases++
+	b.slot.desk.place, b.slot.desk.seen = away, now
+	m.fx.answer(t, answer[R]{slot: b.slot})
+}
+
+// unshare takes one reference back, and the slot with the last one. Holders
+// may have used the slot at the same time, so none of them could judge it: a
+// helper does, now that nobody holds it.
+func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
+	b := sl.desk.binding
+	b.verdict = max(b.verdict, v)
+	if b.holders--; b.holders > 0 {
+		return
+	}
+	delete(m.keys, b.key)
+	sl.desk.binding = nil
+	if b.verdict == Keep && m.cfg.Judge != nil && !sl.desk.recalled && !m.end.closing {
+		m.startMend(now, sl, judgeJob)
+		return
+	}
+	m.back(now, sl, b.verdict)
+}
+
+// forget drops a key that nobody holds and nobody waits for.
+func (m *machine[R]) forget(b *binding[R]) {
+	if b.slot == nil && len(b.waiters) == 0 {
+		delete(m.keys, b.key)
+		m.loose--
+	}
+}

@@ -1,0 +1,229 @@
+package actor
+
+import "time"
+
+// machine decides: whom to serve, when to dial, what is closed, what a failure
+// means. It is plain and single-threaded: it is told the time and what
+// happened, and says what should be done by calling its effects. It starts no
+// goroutine, reads no clock, and sees no channel.
+//
+// Events change the books; settle compares the books with the time and acts.
+// After a batch of events one settle is enough.
+type machine[R any] struct {
+	cfg Config[R]
+	fx  effects[R]
+	sup *Supervisor[R] // whose slots these are
+
+	queue queue[R]
+	keys  map[any]*binding[R]
+	loose int // bindings without a slot: distinct keys that wait
+
+	hands  hand[R] // idle slots at the desk
+	shut   bool    // the gate is shut
+	shutAt time.Duration
+
+	slots []*slot[R] // every open slot, wherever it is
+	jobs  []*job[R]  // every helper that has not reported
+
+	// Places taken, together at most MaxOpen.
+	open, closing, dialing int
+	usable                 int // open and not recalled
+
+	outage   outage
+	resets   uint64 // stamps dials: one begun before a reset brings an old resource
+	arrivals uint64
+	ids      uint64
+	sweep    bool // somebody may have put a recalled slot on the shelf
+
+	hasty   []*ticket[R] // came since the last settle and will not wait
+	filling bool         // the first fill is not complete
+	fillErr error        // why it was given up
+	ready   []*ticket[R] // wait for the first fill
+
+	end   ending[R]
+	stats counters
+}
+
+// effects are what the machine can have done. Each is one atomic step: between
+// two of them borrowers go on.
+type effects[R any] interface {
+	shutGate()
+	openGate()
+	take() *slot[R]               // the next slot off the shelf, nil if it is empty
+	offer(sl *slot[R]) bool       // onto the shelf; false if it is full
+	shelved() int                 // how many are on the shelf, a hint
+	answer(*ticket[R], answer[R]) // the one answer to a request
+	recall(sl *slot[R])           // ask whoever holds sl to bring it
+	start(j *job[R])              // have a helper do j and report once
+	cancel(j *job[R])             // end the context of a job under way
+	jitter(time.Duration) time.Duration
+}
+
+func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
+	return &machine[R]{
+		cfg:     cfg.withDefaults(),
+		fx:      fx,
+		keys:    map[any]*binding[R]{},
+		filling: cfg.MinOpen > 0,
+	}
+}
+
+// get is a new request.
+func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
+	m.arrivals++
+	t.wait = waiting[R]{arrival: m.arrivals, since: now}
+	switch {
+	case m.end.closing:
+		m.refuseOne(t, ErrClosed)
+	case t.ready:
+		m.ready = append(m.ready, t)
+		t.wait.queued = true
+	case t.key != nil && m.share(now, t):
+	default:
+		m.queue.insert(t)
+		if t.patience != Wait {
+			m.hasty = append(m.hasty, t)
+		}
+	}
+}
+
+// again is a request whose slot proved unfit before use: it keeps its arrival.
+func (m *machine[R]) again(now time.Duration, t *ticket[R]) {
+	if m.end.closing {
+		m.refuseOne(t, ErrClosed)
+		return
+	}
+	t.wait.caused = false
+	m.queue.insert(t)
+	if t.patience != Wait {
+		m.hasty = append(m.hasty, t)
+	}
+}
+
+// cancel is a borrower that gave up. A ticket no longer queued has its answer
+// already.
+func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
+	switch {
+	case !t.wait.queued:
+		return
+	case t.ready:
+		m.ready = remove(m.ready, t)
+		t.wait.queued = false
+	default:
+		m.unqueue(t)
+	}
+	m.stats.cancelled++
+	m.fx.answer(t, answer[R]{err: m.waitError(now, t)})
+}
+
+// unqueue takes t out of the queue and out of the waiters of its key.
+func (m *machine[R]) unqueue(t *ticket[R]) {
+	m.queue.remove(t)
+	if b := t.wait.key; b != nil {
+		b.waiters = remove(b.waiters, t)
+		m.forget(b)
+	}
+}
+
+// put is a slot that a borrower brought, with its verdict; unjudged says that
+// the borrower held it under a key and could not judge it.
+func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict) {
+	switch {
+	case sl.desk.place == revoked:
+	case sl.desk.binding != nil:
+		m.unshare(now, sl, v)
+	default:
+		m.back(now, sl, v)
+	}
+}
+
+// back takes a slot into the desk's hands, or has done to it what it needs.
+func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict) {
+	m.note(now, sl)
+	switch {
+	case v >= Discard || sl.desk.recalled || m.end.closing:
+		m.close(now, sl)
+	case v != Keep:
+		m.mend(now, sl, v)
+	default:
+		sl.since = now
+		sl.desk.place = inHand
+		m.hands.push(sl)
+	}
+}
+
+// note counts a slot's uses while the desk has it.
+func (m *machine[R]) note(now time.Duration, sl *slot[R]) {
+	sl.desk.seen = now
+	m.stats.leases += sl.uses
+	sl.uses = 0
+}
+
+// reset makes every resource old: those opened so far and those being opened.
+func (m *machine[R]) reset() {
+	m.resets++
+	m.outage.heal()
+	for _, sl := range m.slots {
+		m.recall(sl)
+	}
+	for _, j := range m.jobs {
+		if j.kind == dialJob {
+			m.fx.cancel(j)
+		}
+	}
+	m.sweep = true
+}
+
+// nudged is a borrower that put a slot on the shelf while it was recalled.
+func (m *machine[R]) nudged() { m.sweep = true }
+
+func (m *machine[R]) recall(sl *slot[R]) {
+	if !sl.desk.recalled {
+		sl.desk.recalled = true
+		m.fx.recall(sl)
+		if sl.desk.place < closing {
+			m.usable--
+		}
+	}
+}
+
+func (m *machine[R]) refuseOne(t *ticket[R], err error) {
+	m.stats.refused++
+	m.fx.answer(t, answer[R]{err: err})
+}
+
+// room is how many more resources there may be.
+func (m *machine[R]) room() int { return m.cfg.MaxOpen - m.open - m.closing - m.dialing }
+
+// hand holds idle slots, first in, first out.
+type hand[R any] struct {
+	slots []*slot[R]
+	head  int
+}
+
+func (h *hand[R]) len() int         { return len(h.slots) - h.head }
+func (h *hand[R]) push(sl *slot[R]) { h.slots = append(h.slots, sl) }
+
+func (h *hand[R]) pop() *slot[R] {
+	if h.len() == 0 {
+		return nil
+	}
+	sl := h.slots[h.head]
+	h.slots[h.head] = nil
+	if h.head++; h.head == len(h.slots) {
+		h.slots, h.head = h.slots[:0], 0
+	}
+	return sl
+}
+
+// remove takes v out of s, keeping the order.
+func remove[T comparable](s []T, v T) []T {
+	for i := range s {
+		if s[i] == v {
+			copy(s[i:], s[i+1:])
+			clear(s[len(s)-1:])
+			return s[:len(s)-1]
+		}
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+package actor
+
+// A Lease is a borrower's handle on a resource, from its Get to its Put. Each
+// get makes a new one, and once put back it is dead: it can never touch the
+// next borrower's resource. A lease is for one goroutine at a time.
+type Lease[R any] struct {
+	slot *slot[R] // nil once put back
+	key  any      // if not nil, others may share the slot: only the supervisor writes to it
+}
+
+// Value is the resource; the zero value once the lease is put back.
+func (l *Lease[R]) Value() (r R) {
+	if l.slot == nil {
+		return r
+	}
+	return l.slot.value
+}
+
+// Key is the key the resource is lent under, nil without.
+func (l *Lease[R]) Key() any { return l.key }
+
+// Put gives the resource back, after Config.Judge has been asked about it. It
+// does no I/O and does not wait for anybody. The error is ErrNotLeased if it
+// has been put back before, ErrClosed if the supervisor has ended and the lease
+// was revoked; either way there is nothing left to do.
+func (l *Lease[R]) Put() error {
+	sl := l.slot
+	if sl == nil {
+		return ErrNotLeased
+	}
+	l.slot = nil
+	v := Keep
+	if judge := sl.sup.cfg.Judge; judge != nil && l.key == nil {
+		v = sl.sup.verdict(sl, judge)
+	}
+	return sl.sup.putBack(sl, v, l.key != nil)
+}
+
+// Discard gives the resource back to be closed; one that is shared under a key
+// when its last lease is put. The errors are those of Put.
+func (l *Lease[R]) Discard() error {
+	sl := l.slot
+	if sl == nil {
+		return ErrNotLeased
+	}
+	l.slot = nil
+	return sl.sup.putBack(sl, Discard, l.key != nil)
+}
+
+// putBack lays a slot on the shelf if it may, and else brings it to the desk.
+func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, keyed bool) error {
+	if v == Keep && !keyed && s.toShelf(sl) {
+		return nil
+	}
+	if isClosed(s.closed) || !s.send(message[R]{kind: putMessage, slot: sl, verdict: v}) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// toShelf is the fast lane's way back. recall is looked at twice: once the slot
+// lies on the shelf it is no longer this goroutine's, and a recall that came in
+// between has to be told to the desk.
+func (s *Supervisor[R]) toShelf(sl *slot[R]) bool {
+	recall := sl.recall
+	if len(s.gate) > 0 || isClosed(recall) {
+		return false
+	}
+	s.at(beforePush)
+	select {
+	case s.idle <- sl:
+	default:
+		return false
+	}
+	s.at(afterPush)
+	if isClosed(recall) {
+		s.send(message[R]{kind: nudgeMessage})
+	}
+	return true
+}

@@ -1,0 +1,73 @@
+package actor
+
+import "time"
+
+// A slot is the record of one open resource. It has one owner at any moment:
+// the supervisor (its hands or its shelf), a helper, or a borrower. Ownership
+// moves with the pointer through a channel; who does not own a slot reads only
+// what never changes.
+type slot[R any] struct {
+	value R
+	sup   *Supervisor[R]
+
+	// recall is closed, by the supervisor alone, to ask whoever holds the slot
+	// to bring it to the desk.
+	recall chan struct{}
+
+	// The owner's.
+	since  time.Duration // when it was last lent or mended; it rests no longer than since then
+	uses   uint64        // leases since the desk last counted them
+	leases []Lease[R]    // unused handles, made in batches
+
+	// The supervisor's, whoever owns the slot.
+	desk record[R]
+}
+
+// record is what the supervisor's books say of a slot.
+type record[R any] struct {
+	id       uint64
+	place    place
+	index    int           // in machine.slots
+	recalled bool          // recall is closed
+	opened   time.Duration // since the supervisor's start
+	seen     time.Duration // when the desk last had it in its hands
+	binding  *binding[R]   // the key it is lent under, if any
+}
+
+// place is where the books say a slot is.
+type place uint8
+
+const (
+	away    place = iota // lent, or on the shelf: the desk cannot tell
+	inHand               // at the desk
+	mending              // with a helper that judges, cleans or checks it
+	closing              // with a helper that closes it
+	revoked              // taken from its borrower by CloseAll
+)
+
+// leaseBatch is how many handles are made at once: an allocation amortised
+// over so many leases is lost in the noise, and so is the memory that one
+// long-lived lease keeps.
+const leaseBatch = 64
+
+// lease makes the next handle for the slot's owner.
+func (sl *slot[R]) lease() *Lease[R] {
+	if len(sl.leases) == 0 {
+		sl.leases = make([]Lease[R], leaseBatch)
+	}
+	l := &sl.leases[0]
+	sl.leases = sl.leases[1:]
+	sl.uses++
+	l.slot = sl
+	return l
+}
+
+// isClosed looks at a channel that is only ever closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,153 @@
+package actor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Stat is the supervisor's answer to how things stand. Numbers of a moment are
+// exact for what passes the desk; while the gate is open, a lease that is
+// taken or put at that moment may show as either. Counters lag by the leases
+// that are out.
+type Stat struct {
+	Limit   int // MaxOpen
+	Open    int // resources open, lent, idle or being cleaned
+	Idle    int // of those, ready to be lent
+	Leased  int // of those, lent
+	Mending int // of those, being judged, cleaned or checked
+	Dialing int // being opened
+	Closing int // being closed
+	Waiting int // requests that wait
+	Keys    int // keys bound to a resource
+
+	Leases      uint64 // granted so far
+	Opened      uint64 // opened so far
+	Closed      uint64 // closed so far
+	Revoked     uint64 // taken from their borrowers by CloseAll
+	DialsFailed uint64 // Open returned an error
+	CloseFailed uint64 // Close returned an error
+	Refused     uint64 // requests answered with an error other than their context's
+	Cancelled   uint64 // requests whose context ended while they waited
+
+	Failures  int   // failed dials in a row; 0: no outage
+	LastError error // of those failures, the last
+}
+
+// A LeaseInfo describes one lease in the supervisor's books.
+type LeaseInfo struct {
+	ID      uint64        // of the resource: 1 for the first opened, and so on
+	Key     any           // the key it is lent under, nil without
+	Holders int           // leases that share it: 1, or more under one key
+	AtLeast time.Duration // how long it has been out, as far as the desk can tell
+}
+
+// String describes the lease in a few words.
+func (l LeaseInfo) String() string {
+	s := fmt.Sprintf("#%d", l.ID)
+	if l.Key != nil {
+		s += fmt.Sprintf(" key %v", l.Key)
+	}
+	if l.Holders > 1 {
+		s += fmt.Sprintf(" (%d holders)", l.Holders)
+	}
+	return s + fmt.Sprintf(" for at least %v", round(l.AtLeast))
+}
+
+// counters are kept since the start.
+type counters struct {
+	leases, opened, closed, revoked, dialsFailed, closeFailed, refused, cancelled uint64
+}
+
+func (m *machine[R]) stat() Stat {
+	idle := m.hands.len() + m.fx.shelved()
+	mends := 0
+	for _, j := range m.jobs {
+		if j.kind.mends() && !j.freed {
+			mends++
+		}
+	}
+	return Stat{
+		Limit: m.cfg.MaxOpen, Open: m.open, Idle: idle, Mending: mends,
+		Leased:  max(0, m.open-idle-mends),
+		Dialing: m.dialing, Closing: m.closing,
+		Waiting: m.queue.len, Keys: len(m.keys) - m.loose,
+		Leases: m.stats.leases, Opened: m.stats.opened, Closed: m.stats.closed,
+		Revoked: m.stats.revoked, DialsFailed: m.stats.dialsFailed, CloseFailed: m.stats.closeFailed,
+		Refused: m.stats.refused, Cancelled: m.stats.cancelled,
+		Failures: m.outage.failures, LastError: m.outage.err,
+	}
+}
+
+// leases lists what is lent. While the gate is open it first walks the shelf,
+// one slot at a time, to know what rests there.
+func (m *machine[R]) leases(now time.Duration) (leases []LeaseInfo) {
+	rests := m.walkShelf(now)
+	for _, sl := range m.slots {
+		r := &sl.desk
+		if r.place != away || rests[sl] {
+			continue
+		}
+		l := LeaseInfo{ID: r.id, Holders: 1, AtLeast: m.atLeast(now, sl)}
+		if r.binding != nil {
+			l.Key, l.Holders = r.binding.key, r.binding.holders
+		}
+		leases = append(leases, l)
+	}
+	return leases
+}
+
+// walkShelf notes every slot on the shelf. Each is back before the next is
+// taken, so nobody finds the shelf empty because of it.
+func (m *machine[R]) walkShelf(now time.Duration) map[*slot[R]]bool {
+	rests := map[*slot[R]]bool{}
+	if m.shut {
+		return rests
+	}
+	for range m.fx.shelved() {
+		sl := m.fx.take()
+		if sl == nil {
+			break
+		}
+		m.note(now, sl)
+		rests[sl] = true
+		m.lay(sl)
+	}
+	return rests
+}
+
+// atLeast is how long a lent slot has been out, as far as the desk can tell:
+// keyed leases and those granted while the gate is shut pass it, and what is
+// still out since the shutting has been out since then.
+func (m *machine[R]) atLeast(now time.Duration, sl *slot[R]) time.Duration {
+	switch {
+	case sl.desk.binding != nil:
+		return now - sl.desk.binding.since
+	case m.shut:
+		return now - max(m.shutAt, sl.desk.seen)
+	default:
+		return 0
+	}
+}
+
+// oldest is how long the longest lease has lasted, as far as is known.
+func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
+	for _, sl := range m.slots {
+		if sl.desk.place == away {
+			d = max(d, m.atLeast(now, sl))
+		}
+	}
+	return d
+}
+
+// waitError tells a borrower that gave up how things stand.
+func (m *machine[R]) waitError(now time.Duration, t *ticket[R]) error {
+	cause := error(ErrExhausted)
+	if m.usable == 0 {
+		cause = unavailable(m.outage.err)
+	}
+	s := m.stat()
+	return &WaitError{
+		Cause: cause, Waited: now - t.wait.since, Limit: s.Limit,
+		Leased: s.Leased, Waiting: s.Waiting, Oldest: m.oldest(now),
+	}
+}

@@ -1,0 +1,132 @@
+package pool
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/pgactor/pgactor/actor"
+)
+
+// A Conn is a connection lent by a pool, until it is put back. It is for one
+// goroutine at a time. Once put back, every method answers ErrNotLeased; the
+// connection's next borrower is never touched. Its methods block as those of
+// [pgx.Conn] do, until their contexts end at the latest.
+//
+// It is a lease of package actor, under a name and with methods of its own: so
+// a get makes one handle, not two.
+type Conn actor.Lease[*session]
+
+func (c *Conn) lease() *actor.Lease[*session] { return (*actor.Lease[*session])(c) }
+
+// session is what is lent, nil once it is put back.
+func (c *Conn) session() *session {
+	if c == nil {
+		return nil
+	}
+	return c.lease().Value()
+}
+
+// Release gives the connection back as [Pool.PutConn] does. Calling it again
+// does nothing.
+func (c *Conn) Release() {
+	if s := c.session(); s != nil {
+		_ = s.pool.PutConn(c)
+	}
+}
+
+// Conn returns the connection itself, nil once it is put back. It must not be
+// used after that.
+func (c *Conn) Conn() *pgx.Conn {
+	if s := c.session(); s != nil {
+		return s.conn
+	}
+	return nil
+}
+
+// Exec runs a statement; see [pgx.Conn.Exec].
+func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	conn := c.Conn()
+	if conn == nil {
+		return pgconn.CommandTag{}, ErrNotLeased
+	}
+	return conn.Exec(ctx, sql, args...)
+}
+
+// Query runs a query; the rows must be closed before the next statement. See
+// [pgx.Conn.Query].
+func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	conn := c.Conn()
+	if conn == nil {
+		return failed{ErrNotLeased}, ErrNotLeased
+	}
+	return conn.Query(ctx, sql, args...)
+}
+
+// QueryRow runs a query for one row; errors come from Scan. See
+// [pgx.Conn.QueryRow].
+func (c *Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	conn := c.Conn()
+	if conn == nil {
+		return failed{ErrNotLeased}
+	}
+	return conn.QueryRow(ctx, sql, args...)
+}
+
+// SendBatch sends the statements of a batch; the results must be closed before
+// the next statement. See [pgx.Conn.SendBatch].
+func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	conn := c.Conn()
+	if conn == nil {
+		return pgx.FailedBatchResults(b, ErrNotLeased)
+	}
+	return conn.SendBatch(ctx, b)
+}
+
+// CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
+func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	conn := c.Conn()
+	if conn == nil {
+		return 0, ErrNotLeased
+	}
+	return conn.CopyFrom(ctx, table, columns, rows)
+}
+
+// Begin begins a transaction. One that is still open when the connection is
+// put back is rolled back by the pool. See [pgx.Conn.Begin].
+func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) {
+	return c.BeginTx(ctx, pgx.TxOptions{})
+}
+
+// BeginTx begins a transaction with options; see [Conn.Begin].
+func (c *Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
+	conn := c.Conn()
+	if conn == nil {
+		return nil, ErrNotLeased
+	}
+	return conn.BeginTx(ctx, opts)
+}
+
+// Ping asks the server for a sign of life; see [pgx.Conn.Ping].
+func (c *Conn) Ping(ctx context.Context) error {
+	conn := c.Conn()
+	if conn == nil {
+		return ErrNotLeased
+	}
+	return conn.Ping(ctx)
+}
+
+// failed stands for the rows, or the row, of a query that was never sent.
+type failed struct{ err error }
+
+func (f failed) Close()                                       {}
+func (f failed) Err() error                                   { return f.err }
+func (f failed) CommandTag() pgconn.CommandTag                { return pgconn.CommandTag{} }
+func (f failed) FieldDescriptions() []pgconn.FieldDescription { return nil }
+func (f failed) Next() bool                                   { return false }
+func (f failed) Scan(...any) error                            { return f.err }
+func (f failed) Values() ([]any, error)                       { return nil, f.err }
+func (f failed) RawValues() [][]byte                          { return nil }
+func (f failed) Conn() *pgx.Conn                              { return nil }
+func (f failed) TypeMap() *pgtype.Map                         { return nil }

@@ -1,0 +1,67 @@
+package pool
+
+import (
+	"errors"
+
+	"github.com/pgactor/pgactor/actor"
+)
+
+// The errors of package actor, under the names this package's users look for.
+// Use errors.Is and errors.As.
+var (
+	// ErrClosed is returned by every call after CloseAll has begun, and by a
+	// second CloseAll.
+	ErrClosed = actor.ErrClosed
+
+	// ErrExhausted says that every connection is lent: the answer to a get
+	// that does not wait, and the cause of one that waited until its context
+	// ended.
+	ErrExhausted = actor.ErrExhausted
+
+	// ErrUnavailable says that no connection is open and none can be opened.
+	// The error that carries it wraps the failure to connect too.
+	ErrUnavailable = actor.ErrUnavailable
+
+	// ErrNotLeased is the answer to a connection that has been put back: put
+	// twice, or used after its put.
+	ErrNotLeased = actor.ErrNotLeased
+)
+
+var (
+	// ErrForeignConn is the answer to a put of a connection of another pool.
+	ErrForeignConn = errors.New("not a connection of this pool")
+
+	// ErrWrongKey is the answer to a put with a key that the connection is not
+	// lent under.
+	ErrWrongKey = errors.New("not the key this connection is lent under")
+
+	// ErrConcurrentUse is the answer of a [Simple] pool to a call that comes
+	// while another is under way.
+	ErrConcurrentUse = errors.New("simple pool used by two goroutines at once")
+)
+
+type (
+	// A ConfigError says which field or parameter has a value that cannot be.
+	ConfigError = actor.ConfigError
+	// A WaitError is returned by a get whose context ended while it waited.
+	WaitError = actor.WaitError
+	// A CloseError is returned by CloseAll where leases had to be revoked.
+	CloseError = actor.CloseError
+	// A KeyError is the answer to a get whose key cannot be one.
+	KeyError = actor.KeyError
+	// A LeaseInfo describes one lease in an error.
+	LeaseInfo = actor.LeaseInfo
+)
+
+// An OutagePolicy says what happens to gets that wait while the server cannot
+// be reached and no connection is open.
+type OutagePolicy = actor.OutagePolicy
+
+const (
+	// FailFast refuses them with the error of the failed connect, and newcomers
+	// too until a backoff has passed; then one connect is the probe.
+	FailFast = actor.FailFast
+	// WaitForServer keeps them until their own contexts end. A failure that
+	// waiting cannot heal, such as a wrong password, refuses them all the same.
+	WaitForServer = actor.WaitForServer
+)

@@ -1,0 +1,42 @@
+package pool
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pgactor/pgactor/actor"
+)
+
+// Nothing of one borrower reaches the next: what a connection may have been
+// left in is judged at its put, without I/O, and mended by a helper.
+
+// idle is the transaction status outside a transaction.
+const idle = 'I'
+
+var errStillInTransaction = errors.New("connection is still in a transaction")
+
+// judge looks at what the borrower left.
+func (s *session) judge() actor.Verdict {
+	pc := s.conn.PgConn()
+	switch {
+	case pc.IsClosed(), pc.IsBusy(): // busy: rows half read
+		return actor.Discard
+	case pc.TxStatus() != idle:
+		return actor.Clean
+	default:
+		return actor.Keep
+	}
+}
+
+// rollback ends the transaction that a borrower left open. It goes past pgx's
+// tracers: the statement is not the user's.
+func (s *session) rollback(ctx context.Context) error {
+	pc := s.conn.PgConn()
+	if err := pc.Exec(ctx, "rollback").Close(); err != nil {
+		return err
+	}
+	if pc.TxStatus() != idle {
+		return errStillInTransaction
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package pool
+
+import (
+	"context"
+
+	"github.com/pgactor/pgactor/actor"
+)
+
+// A server that ends a connection while it rests says so on the socket. A look
+// there, without a round trip, keeps such a connection from its next borrower.
+
+// look is asked about a connection that has rested.
+func (s *session) look() actor.Verdict {
+	if s.peek == nil || s.conn.PgConn().Frontend().ReadBufferLen() > 0 {
+		return actor.Check
+	}
+	switch s.peek() {
+	case quiet:
+		return actor.Keep
+	case readable:
+		// A last word of the server's, or only a notification: a ping reads it.
+		return actor.Check
+	default:
+		return actor.Discard
+	}
+}
+
+// check asks the server. It runs in a helper.
+func (s *session) check(ctx context.Context) error {
+	if err := s.conn.PgConn().Ping(ctx); err != nil {
+		return err
+	}
+	if s.conn.PgConn().TxStatus() != idle {
+		return errStillInTransaction
+	}
+	return nil
+}
+
+// A peeker looks at a socket without taking anything from it. It belongs to the
+// session's owner.
+type peeker func() sight
+
+type sight uint8
+
+const (
+	quiet    sight = iota // open, nothing to read
+	readable              // something to read
+	gone                  // closed, or broken
+)

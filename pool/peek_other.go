@@ -1,0 +1,8 @@
+//go:build !unix
+
+package pool
+
+import "net"
+
+// newPeeker has no way to look at a socket here: rested connections are pinged.
+func newPeeker(net.Conn) peeker { return nil }

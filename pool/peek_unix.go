@@ -1,0 +1,44 @@
+//go:build unix
+
+package pool
+
+import (
+	"net"
+	"syscall"
+)
+
+// newPeeker prepares to look at conn. The closure and its buffer are made once,
+// so that a look allocates nothing. Nil if conn is no socket.
+func newPeeker(conn net.Conn) peeker {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	var (
+		buf [1]byte
+		n   int
+		got error
+	)
+	recv := func(fd uintptr) bool {
+		n, _, got = syscall.Recvfrom(int(fd), buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true // whatever came: do not wait for more
+	}
+	return func() sight {
+		got = nil
+		if err := rc.Read(recv); err != nil {
+			return gone
+		}
+		switch {
+		case got == syscall.EAGAIN || got == syscall.EWOULDBLOCK || got == syscall.EINTR:
+			return quiet
+		case got == nil && n > 0:
+			return readable
+		default:
+			return gone
+		}
+	}
+}

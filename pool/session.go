@@ -1,0 +1,113 @@
+package pool
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// A session is what the supervisor lends: a connection, and what the pool must
+// know about it. It belongs to whoever holds its lease; what is here never changes.
+type session struct {
+	pool *Pool
+	conn *pgx.Conn
+	raw  net.Conn // the socket below TLS
+	peek peeker   // nil where the socket cannot be looked at
+}
+
+// open connects. It runs in a helper of the supervisor's.
+func (p *Pool) open(ctx context.Context) (*session, error) {
+	c := p.config
+	cc := c.ConnConfig.Copy()
+	if c.BeforeConnect != nil {
+		if err := c.BeforeConnect(ctx, cc); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(p, conn)
+	if c.AfterConnect != nil {
+		ready := false
+		defer func() {
+			if !ready { // an error, a panic or Goexit
+				_ = s.close(ctx)
+			}
+		}()
+		if err := c.AfterConnect(ctx, conn); err != nil {
+			return nil, err
+		}
+		ready = true
+	}
+	return s, nil
+}
+
+func newSession(p *Pool, conn *pgx.Conn) *session {
+	raw := conn.PgConn().Conn()
+	if t, ok := raw.(*tls.Conn); ok {
+		raw = t.NetConn()
+	}
+	return &session{pool: p, conn: conn, raw: raw, peek: newPeeker(raw)}
+}
+
+// close says goodbye and waits for the server's end of the connection, because
+// until then PostgreSQL counts it against max_connections. When ctx ends the
+// socket is closed in any case.
+func (s *session) close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.kill)
+	defer stop()
+	pc := s.conn.PgConn()
+	if s.conn.IsClosed() {
+		return s.awaitCleanup(ctx)
+	}
+	if pc.IsBusy() {
+		// The backend would go on with its statement before it reads on. An
+		// error means that it could not be told: it will notice by itself.
+		_ = pc.CancelRequest(ctx)
+	}
+	pc.Frontend().Send(&pgproto3.Terminate{})
+	if err := pc.Frontend().Flush(); err == nil {
+		_, _ = io.Copy(io.Discard, s.raw)
+	}
+	// pgx would write its own goodbye, and under TLS wait for that.
+	s.kill()
+	_ = s.conn.Close(ctx)
+	return ctx.Err()
+}
+
+// awaitCleanup is for a connection that pgx has closed in the background, which
+// may take it 15 seconds.
+func (s *session) awaitCleanup(ctx context.Context) error {
+	select {
+	case <-s.conn.PgConn().CleanupDone():
+		return nil
+	case <-ctx.Done():
+		s.kill()
+		return ctx.Err()
+	}
+}
+
+// kill closes the socket. It may be called at any moment from any goroutine.
+func (s *session) kill() { _ = s.raw.Close() }
+
+// permanent says that trying again cannot help: authentication failed, or the
+// database is not there.
+func permanent(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "28P01", "28000", "3D000":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,63 @@
+package pool
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pgactor/pgactor/actor"
+)
+
+// Simple is psycopg2's SimpleConnectionPool: for one goroutine at a time. A get
+// never waits for a connection to be put, since nobody else could put it: if
+// all are lent it fails at once with ErrExhausted. A call that comes while
+// another is under way gets ErrConcurrentUse and changes nothing.
+type Simple struct{ pool *Pool }
+
+// NewSimple makes a Simple pool; the arguments and errors are those of
+// [NewThreaded].
+func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*Simple, error) {
+	p, err := NewThreaded(ctx, minconn, maxconn, connString)
+	if err != nil {
+		return nil, err
+	}
+	p.alone = make(chan struct{}, 1)
+	return &Simple{p}, nil
+}
+
+// GetConn lends an idle connection or opens one; ErrExhausted if maxconn are
+// lent. It blocks until the connection is open or ctx ends. [WithKey] works as
+// for [Pool.GetConn].
+func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
+	return s.pool.get(ctx, actor.NoWait, opts)
+}
+
+// PutConn gives a connection back; see [Pool.PutConn].
+func (s *Simple) PutConn(c *Conn, opts ...PutOption) error { return s.pool.PutConn(c, opts...) }
+
+// errStillLent is why a Simple pool revokes: the caller is the only one who
+// could put what is lent, so waiting is no use.
+var errStillLent = errors.New("connections are still lent")
+
+// CloseAll closes all connections, also those still lent, which are named in a
+// [*CloseError]. A second call gets ErrClosed. It blocks until they are closed,
+// 250 ms after the end of ctx at the latest.
+func (s *Simple) CloseAll(ctx context.Context) error {
+	if s.pool.desk.Stat().Leased > 0 {
+		ended, cancel := context.WithCancelCause(ctx)
+		cancel(errStillLent)
+		ctx = ended
+	}
+	return s.pool.CloseAll(ctx)
+}
+
+// enter says that a call begins, and refuses it if another is under way.
+func (p *Pool) enter() error {
+	select {
+	case p.alone <- struct{}{}:
+		return nil
+	default:
+		return ErrConcurrentUse
+	}
+}
+
+func (p *Pool) leave() { <-p.alone }
