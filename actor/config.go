@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -173,6 +174,10 @@ func (c *Config[R]) validate() error {
 	return nil
 }
 
+// longest is what a duration in a Config counts as at most: nobody sees the end
+// of it, and several can be added to a time.
+const longest = math.MaxInt64 / 8
+
 func (c Config[R]) withDefaults() Config[R] {
 	for _, d := range []struct {
 		field *time.Duration
@@ -188,6 +193,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+		*d.field = min(*d.field, longest)
 	}
 	if c.MaxDials == 0 {
 		c.MaxDials = 8

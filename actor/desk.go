@@ -15,7 +15,6 @@ type desk[R any] struct {
 	timer   *time.Timer
 	clock   time.Duration // read once a wake
 	next    time.Duration // what the timer is set to
-	told    bool          // CloseAll has its answer
 }
 
 func newDesk[R any](s *Supervisor[R]) *desk[R] {
@@ -121,23 +120,22 @@ func (d *desk[R]) set(next time.Duration) {
 // last helper has reported, since what a late dial brings must be closed by
 // somebody.
 func (d *desk[R]) finish() bool {
-	ended := d.machine.ended()
-	if ended {
-		d.timer.Stop()
-		d.final = d.machine.stat()
-		close(d.closed)
-		// Whoever sent before closed was closed is in the inbox, and answered
-		// now; whoever sends after it finds it closed.
-		d.drain(math.MaxInt)
+	// CloseAll takes a closed channel for the end of another's CloseAll, so the
+	// answers come first.
+	for _, c := range d.machine.end.callers {
+		c <- d.machine.result()
 	}
-	if !d.told || ended {
-		d.told = true
-		for _, c := range d.machine.end.callers {
-			c <- d.machine.result()
-		}
-		d.machine.end.callers = nil
+	d.machine.end.callers = nil
+	if !d.machine.ended() {
+		return false
 	}
-	return ended
+	d.timer.Stop()
+	d.final = d.machine.stat()
+	close(d.closed)
+	// Whoever sent before closed was closed is in the inbox, and answered now;
+	// whoever sends after it finds it closed.
+	d.drain(math.MaxInt)
+	return true
 }
 
 // The effects of the machine's decisions.

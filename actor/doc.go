@@ -32,7 +32,7 @@
 //     the shelf and puts nothing there, so a put that raced the shutting is not
 //     lost; on shutting it looks at the shelf once more.
 //  2. Whoever takes a slot looks at its recall before using it. A put looks
-//     before and after pushing, and nudges the desk if a recall came between.
+//     after pushing, and nudges the desk to sweep the shelf.
 //  3. The shelf is swept one slot at a time, never emptied at once.
 //  4. Every request gets exactly one answer, a cancelled one too.
 //  5. Order is the order of arrival at the desk. Who asks again, because the

@@ -94,6 +94,9 @@ func (m *machine[R]) finish(now time.Duration) {
 	}
 	m.end.answered = true
 	for _, j := range m.jobs {
+		if j.kind == killJob && j.freed && now < j.deadline {
+			continue // it has just begun, for a hook that is named
+		}
 		m.end.report.Hooks = append(m.end.report.Hooks, jobNames[j.kind])
 	}
 }

@@ -22,8 +22,8 @@ type Patience uint8
 const (
 	// Wait waits until a resource comes or the context ends.
 	Wait Patience = iota
-	// NoWait waits for a resource to be opened or cleaned, but not for a
-	// borrower: ErrExhausted if every one is lent.
+	// NoWait waits for a resource to be opened, cleaned or replaced, but not
+	// for a borrower: ErrExhausted if every one is lent.
 	NoWait
 	// TryOnly takes an idle resource or gets ErrExhausted. It neither waits
 	// nor opens one.

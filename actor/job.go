@@ -134,7 +134,7 @@ func (m *machine[R]) reported(now time.Duration, j *job[R]) {
 
 func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	if j.bound != nil {
-		j.bound.promised = false
+		j.bound.promised = 0
 	}
 	switch {
 	case j.freed:
@@ -189,7 +189,7 @@ func (m *machine[R]) overdue(now time.Duration) {
 				m.usable--
 			}
 			j.slot.desk.place = closing
-			m.start(&job[R]{kind: killJob, slot: j.slot, freed: true})
+			m.start(&job[R]{kind: killJob, slot: j.slot, deadline: now + m.cfg.CloseGrace, freed: true})
 		default:
 			m.closing--
 		}
@@ -208,7 +208,7 @@ func (m *machine[R]) coming(now time.Duration) (n int) {
 
 func (m *machine[R]) comes(now time.Duration, j *job[R]) bool {
 	switch {
-	case now >= j.comes:
+	case j.freed || now >= j.comes:
 		return false
 	case j.kind == dialJob:
 		return j.resets == m.resets

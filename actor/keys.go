@@ -11,7 +11,7 @@ type binding[R any] struct {
 	since    time.Duration // when it was bound
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
-	promised bool // a rested slot is being looked at for it
+	promised time.Duration // until then a rested slot is being looked at for it
 }
 
 // share grants t the slot its key is bound to. Without one it files t under its

@@ -111,6 +111,7 @@ func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
 		t.wait.queued = false
 	default:
 		m.unqueue(t)
+		m.hasty = remove(m.hasty, t) // the next request on t may not be in haste
 	}
 	m.stats.cancelled++
 	m.fx.answer(t, answer[R]{err: m.waitError(now, t)})
@@ -201,8 +202,16 @@ type hand[R any] struct {
 	head  int
 }
 
-func (h *hand[R]) len() int         { return len(h.slots) - h.head }
-func (h *hand[R]) push(sl *slot[R]) { h.slots = append(h.slots, sl) }
+func (h *hand[R]) len() int { return len(h.slots) - h.head }
+
+func (h *hand[R]) push(sl *slot[R]) {
+	if h.head > len(h.slots)/2 {
+		n := copy(h.slots, h.slots[h.head:])
+		clear(h.slots[n:])
+		h.slots, h.head = h.slots[:n], 0
+	}
+	h.slots = append(h.slots, sl)
+}
 
 func (h *hand[R]) pop() *slot[R] {
 	if h.len() == 0 {

@@ -7,7 +7,7 @@ type point uint8
 const (
 	beforeTake   point = iota // the gate was seen open
 	afterTake                 // a slot came off the shelf, its recall not yet seen
-	beforePush                // gate and recall were looked at
+	beforePush                // the gate was seen open
 	afterPush                 // the slot lies on the shelf
 	beforeCancel              // the context has ended, the desk does not know
 )

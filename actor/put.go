@@ -58,14 +58,15 @@ func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, keyed bool) error {
 	return nil
 }
 
-// toShelf is the fast lane's way back. recall is looked at twice: once the slot
-// lies on the shelf it is no longer this goroutine's, and a recall that came in
-// between has to be told to the desk.
+// toShelf is the fast lane's way back. Whether the slot is recalled is looked at
+// when it lies there: a recall that comes later finds it on the shelf, one that
+// came before has to be told to the desk. The slot is no longer this
+// goroutine's then, so the channel is copied first.
 func (s *Supervisor[R]) toShelf(sl *slot[R]) bool {
-	recall := sl.recall
-	if len(s.gate) > 0 || isClosed(recall) {
+	if len(s.gate) > 0 {
 		return false
 	}
+	recall := sl.recall
 	s.at(beforePush)
 	select {
 	case s.idle <- sl:

@@ -23,8 +23,8 @@ func (m *machine[R]) settle(now time.Duration) time.Duration {
 	if m.hopeless(now) {
 		m.refuseAll(unavailable(m.outage.err))
 	}
-	m.dial(now)
 	m.refuseHasty(now)
+	m.dial(now)
 	m.arrangeGate()
 	m.filled()
 	return m.deadline(now)
@@ -34,7 +34,7 @@ func (m *machine[R]) settle(now time.Duration) time.Duration {
 func (m *machine[R]) serve(now time.Duration) {
 	t := m.queue.first
 	for t != nil {
-		if t.wait.key != nil && t.wait.key.promised {
+		if t.wait.key != nil && now < t.wait.key.promised {
 			t = t.wait.next
 			continue
 		}
@@ -96,7 +96,7 @@ func (m *machine[R]) rested(now time.Duration, sl *slot[R]) bool {
 
 // look has a rested slot looked at for a key. Others may be served meanwhile.
 func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
-	b.promised = true
+	b.promised = now + hedge
 	m.note(now, sl)
 	m.startMend(now, sl, lookJob).bound = b
 }
@@ -110,7 +110,7 @@ func (m *machine[R]) refuseAll(err error) {
 }
 
 // refuseHasty answers those who will not wait and were not served: TryOnly at
-// once, NoWait if neither a free place nor anything coming is left for it.
+// once, NoWait if no place is free or becoming free for it and nothing is coming.
 func (m *machine[R]) refuseHasty(now time.Duration) {
 	if len(m.hasty) == 0 {
 		return
@@ -119,15 +119,26 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 	for _, t := range m.hasty {
 		switch {
 		case !t.wait.queued:
-		case t.wait.key != nil && t.wait.key.promised: // served in a moment, if the slot is fit
+		case t.wait.key != nil && now < t.wait.key.promised: // served in a moment, if the slot is fit
 			kept = append(kept, t)
-		case t.patience == NoWait && m.demand() <= m.coming(now)+max(0, m.room()):
+		case t.patience == NoWait && m.upTo(t) <= m.coming(now)+max(0, m.room())+m.closing:
+			kept = append(kept, t)
 		default:
 			m.unqueue(t)
 			m.refuseOne(t, ErrExhausted)
 		}
 	}
 	m.hasty = kept
+}
+
+// upTo is how many slots would serve t and everybody before it.
+func (m *machine[R]) upTo(t *ticket[R]) (n int) {
+	for ; t != nil && n <= m.cfg.MaxOpen; t = t.wait.prev {
+		if b := t.wait.key; b == nil || b.waiters[0] == t {
+			n++
+		}
+	}
+	return n
 }
 
 // demand is how many slots would serve everybody who waits.
@@ -157,7 +168,7 @@ func (m *machine[R]) mayDial(now time.Duration) bool {
 	}
 	dials := 0
 	for _, j := range m.jobs {
-		if j.kind == dialJob && now < j.comes {
+		if j.kind == dialJob && !j.freed && now < j.comes {
 			dials++
 			if m.outage.failures > 0 && j.epoch == m.outage.epoch {
 				return false
@@ -219,11 +230,22 @@ func (m *machine[R]) sweepShelf(now time.Duration) {
 		return
 	}
 	m.sweep = false
-	for range m.fx.shelved() + m.hands.len() {
-		sl := m.pick(now)
-		if sl == nil {
-			return
-		}
+	for range m.hands.len() {
+		m.sift(now, m.hands.pop())
+	}
+	for range m.fx.shelved() {
+		m.sift(now, m.fx.take())
+	}
+}
+
+// sift keeps an idle slot unless it is recalled.
+func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
+	switch {
+	case sl == nil:
+	case sl.desk.recalled:
+		m.note(now, sl)
+		m.close(now, sl)
+	default:
 		m.lay(sl)
 	}
 }

@@ -15,9 +15,10 @@ type slot[R any] struct {
 	recall chan struct{}
 
 	// The owner's.
-	since  time.Duration // when it was last lent or mended; it rests no longer than since then
-	uses   uint64        // leases since the desk last counted them
-	leases []Lease[R]    // unused handles, made in batches
+	since  time.Duration         // when it was last lent or mended; it rests no longer than since then
+	uses   uint64                // leases since the desk last counted them
+	leases *[leaseBatch]Lease[R] // handles, made in batches
+	unused int                   // of those, at the end
 
 	// The supervisor's, whoever owns the slot.
 	desk record[R]
@@ -52,11 +53,11 @@ const leaseBatch = 64
 
 // lease makes the next handle for the slot's owner.
 func (sl *slot[R]) lease() *Lease[R] {
-	if len(sl.leases) == 0 {
-		sl.leases = make([]Lease[R], leaseBatch)
+	if sl.unused == 0 {
+		sl.leases, sl.unused = new([leaseBatch]Lease[R]), leaseBatch
 	}
-	l := &sl.leases[0]
-	sl.leases = sl.leases[1:]
+	l := &sl.leases[leaseBatch-sl.unused]
+	sl.unused--
 	sl.uses++
 	l.slot = sl
 	return l

@@ -1,0 +1,6 @@
+package pool
+
+import "github.com/pgactor/pgactor/actor"
+
+// StatOf tells tests how things stand at the desk.
+func StatOf(p *Pool) actor.Stat { return p.desk.Stat() }

@@ -1,0 +1,85 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/require"
+)
+
+// wide bounds what must happen at all, on however busy a machine.
+const wide = 30 * time.Second
+
+// background is a context for calls that the test expects to return.
+func background(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), wide)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// threaded makes a pool on a database of its own, and closes it at the end
+// unless the test has.
+func threaded(t *testing.T, minconn, maxconn int) (*pool.Pool, *admin) {
+	a := newAdmin(t)
+	p, err := pool.NewThreaded(background(t), minconn, maxconn, a.url)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if err := p.CloseAll(background(t)); err != nil {
+			require.ErrorIs(t, err, pool.ErrClosed)
+		}
+		a.await(0)
+	})
+	return p, a
+}
+
+// an admin looks at a database from a connection outside the pool's.
+type admin struct {
+	t    *testing.T
+	url  string
+	conn *pgx.Conn
+}
+
+func newAdmin(t *testing.T) *admin {
+	a := &admin{t: t, url: server.Database(t)}
+	conn, err := pgx.Connect(background(t), a.url)
+	require.NoError(t, err)
+	a.conn = conn
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	return a
+}
+
+// backends counts the server's processes for other connections.
+func (a *admin) backends() (n int) {
+	err := a.conn.QueryRow(background(a.t), `select count(*) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid()`).Scan(&n)
+	require.NoError(a.t, err)
+	return n
+}
+
+// await waits until there are n backends.
+func (a *admin) await(n int) {
+	require.Eventually(a.t, func() bool { return a.backends() == n }, wide, 2*time.Millisecond,
+		"%d backends, want %d", a.backends(), n)
+}
+
+// terminate ends a backend, and waits until it is gone.
+func (a *admin) terminate(pid uint32) {
+	_, err := a.conn.Exec(background(a.t), "select pg_terminate_backend($1)", pid)
+	require.NoError(a.t, err)
+	require.Eventually(a.t, func() bool {
+		var n int
+		require.NoError(a.t, a.conn.QueryRow(background(a.t), "select count(*) from pg_stat_activity where pid = $1", pid).Scan(&n))
+		return n == 0
+	}, wide, 2*time.Millisecond)
+}
+
+func get(t *testing.T, p pool.ConnectionPool, opts ...pool.GetOption) *pool.Conn {
+	c, err := p.GetConn(background(t), opts...)
+	require.NoError(t, err)
+	return c
+}
+
+func pid(c *pool.Conn) uint32 { return c.Conn().PgConn().PID() }
