@@ -112,7 +112,7 @@ func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (
 //
 // Put the connection back with [Pool.PutConn] or [Conn.Release].
 func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
-	if len(opts) == 0 && p.alone == nil {
+	if len(opts) == 0 {
 		lease, err := p.desk.Get(ctx)
 		if err != nil {
 			return nil, err
@@ -131,12 +131,6 @@ func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 
 func (p *Pool) get(ctx context.Context, patience actor.Patience, opts []GetOption) (*Conn, error) {
 	o := gather(opts, GetOption.applyGet)
-	if p.alone != nil {
-		if err := p.enter(); err != nil {
-			return nil, err
-		}
-		defer p.leave()
-	}
 	lease, err := p.desk.GetWith(ctx, actor.Request{Key: o.key, Patience: patience})
 	if err != nil {
 		return nil, err
@@ -186,12 +180,6 @@ func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 // the latest. A second call gets ErrClosed; one that comes while the first
 // still waits shares its result.
 func (p *Pool) CloseAll(ctx context.Context) error {
-	if p.alone != nil {
-		if err := p.enter(); err != nil {
-			return err
-		}
-		defer p.leave()
-	}
 	return p.desk.CloseAll(ctx)
 }
 

@@ -28,6 +28,10 @@ func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*S
 // lent. It blocks until the connection is open or ctx ends. [WithKey] works as
 // for [Pool.GetConn].
 func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
+	if err := s.pool.enter(); err != nil {
+		return nil, err
+	}
+	defer s.pool.leave()
 	return s.pool.get(ctx, actor.NoWait, opts)
 }
 
@@ -42,10 +46,14 @@ var errStillLent = errors.New("connections are still lent")
 // [*CloseError]. A second call gets ErrClosed. It blocks until they are closed,
 // 250 ms after the end of ctx at the latest.
 func (s *Simple) CloseAll(ctx context.Context) error {
+	if err := s.pool.enter(); err != nil {
+		return err
+	}
+	defer s.pool.leave()
 	if s.pool.desk.Stat().Leased > 0 {
-		ended, cancel := context.WithCancelCause(ctx)
-		cancel(errStillLent)
-		ctx = ended
+		revoke, now := context.WithCancelCause(ctx)
+		now(errStillLent)
+		ctx = revoke
 	}
 	return s.pool.CloseAll(ctx)
 }
