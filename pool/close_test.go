@@ -2,6 +2,8 @@ package pool_test
 
 import (
 	"context"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,33 @@ func TestCloseAllWaitsForBorrowers(t *testing.T) {
 	require.NoError(t, c.Ping(background(t)), "who has a connection may finish")
 	require.NoError(t, p.PutConn(c))
 	require.NoError(t, <-closed)
+}
+
+// A cancelled statement has pgx cancel it in the background, for 15 seconds if
+// the server does not answer. That goroutine ends with the pool too.
+func TestCloseAllEndsCancelRequests(t *testing.T) {
+	door := newDoor(t)
+	p, err := pool.NewThreaded(background(t), 1, 1, door.url)
+	require.NoError(t, err)
+	<-door.knocked
+	c := get(t, p)
+	ctx, cancel := context.WithCancel(background(t))
+	go func() {
+		time.Sleep(time.Millisecond) // any moment will do
+		cancel()
+	}()
+	_, err = c.Exec(ctx, "select pg_sleep(3600)")
+	require.ErrorIs(t, err, context.Canceled)
+	<-door.knocked // the cancel request, that nobody answers
+	require.Contains(t, stacks(), "(*PgConn).CancelRequest")
+	require.NoError(t, p.PutConn(c))
+	require.NoError(t, p.CloseAll(background(t)))
+	require.Eventually(t, func() bool { return !strings.Contains(stacks(), "(*PgConn).CancelRequest") }, 5*time.Second, time.Millisecond)
+}
+
+func stacks() string {
+	buf := make([]byte, 1<<20)
+	return string(buf[:runtime.Stack(buf, true)])
 }
 
 // psycopg2's closeall reaches the connections that are lent.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,8 +18,9 @@ import (
 type session struct {
 	pool *Pool
 	conn *pgx.Conn
-	raw  net.Conn // the socket below TLS
-	peek peeker   // nil where the socket cannot be looked at
+	die  context.CancelFunc // ends whatever was dialed for this session
+	raw  net.Conn           // the socket below TLS
+	peek peeker             // nil where the socket cannot be looked at
 }
 
 // open connects. It runs in a helper of the supervisor's.
@@ -30,11 +32,14 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 			return nil, err
 		}
 	}
+	life, die := context.WithCancel(context.Background())
+	cc.DialFunc = mortal(life, cc.DialFunc)
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
+		die()
 		return nil, err
 	}
-	s := newSession(p, conn)
+	s := newSession(p, conn, die)
 	if c.AfterConnect != nil {
 		ready := false
 		defer func() {
@@ -50,19 +55,19 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-func newSession(p *Pool, conn *pgx.Conn) *session {
+func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
 	raw := conn.PgConn().Conn()
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	return &session{pool: p, conn: conn, raw: raw, peek: newPeeker(raw)}
+	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw)}
 }
 
 // close says goodbye and waits for the server's end of the connection, because
 // until then PostgreSQL counts it against max_connections. When ctx ends the
 // socket is closed in any case.
 func (s *session) close(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, s.kill)
+	stop := context.AfterFunc(ctx, s.hangUp)
 	defer stop()
 	pc := s.conn.PgConn()
 	if s.conn.IsClosed() {
@@ -78,25 +83,61 @@ func (s *session) close(ctx context.Context) error {
 		_, _ = io.Copy(io.Discard, s.raw)
 	}
 	// pgx would write its own goodbye, and under TLS wait for that.
-	s.kill()
+	s.hangUp()
 	_ = s.conn.Close(ctx)
 	return ctx.Err()
 }
 
-// awaitCleanup is for a connection that pgx has closed in the background, which
-// may take it 15 seconds.
+// awaitCleanup is for a connection that pgx is closing in the background: it
+// cancels the statement first, which could take it 15 seconds.
 func (s *session) awaitCleanup(ctx context.Context) error {
 	select {
 	case <-s.conn.PgConn().CleanupDone():
+		s.hangUp()
 		return nil
 	case <-ctx.Done():
-		s.kill()
+		s.hangUp()
 		return ctx.Err()
 	}
 }
 
-// kill closes the socket. It may be called at any moment from any goroutine.
-func (s *session) kill() { _ = s.raw.Close() }
+// hangUp closes the socket, and that of a cancel request under way. It may be
+// called at any moment from any goroutine.
+func (s *session) hangUp() {
+	_ = s.raw.Close()
+	s.die()
+}
+
+// killGrace is how long a kill waits for the server to take a cancel request.
+const killGrace = 200 * time.Millisecond
+
+// kill closes the socket under whoever uses it, and has the server cancel the
+// statement, which would go on without its client. It may be called at any
+// moment from any goroutine.
+func (s *session) kill() {
+	_ = s.raw.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), killGrace)
+	defer cancel()
+	_ = s.conn.PgConn().CancelRequest(ctx) // best effort: the server may be gone
+	s.die()
+}
+
+// mortal has the connections that dial makes end with life. pgx dials for a
+// session more than once: to cancel a statement it needs another connection,
+// and nobody else could end that one.
+func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(life, cancel)()
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(life, func() { _ = conn.Close() })
+		return conn, nil
+	}
+}
 
 // permanent says that trying again cannot help: authentication failed, or the
 // database is not there.

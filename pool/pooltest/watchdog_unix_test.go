@@ -1,0 +1,176 @@
+//go:build unix
+
+package pooltest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func suspend(t *testing.T, p *process) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+func resume(t *testing.T, p *process) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
+}
+
+// A childProcess is this test binary as a program that uses the package; see child.
+type childProcess struct {
+	cmd    *exec.Cmd
+	folder string // where its server lives
+	stdout *os.File
+}
+
+func startChild(t *testing.T, mode string) *childProcess {
+	t.Helper()
+	folder := shortTempDir(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childMode+"="+mode, "TMPDIR="+folder)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as the shell does for a command in a terminal
+	stdout, output, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdout = output
+	require.NoError(t, cmd.Start())
+	require.NoError(t, output.Close())
+	require.NoError(t, stdout.SetReadDeadline(time.Now().Add(time.Minute)))
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		stdout.Close()
+	})
+	return &childProcess{cmd, folder, stdout}
+}
+
+// line waits for the child to say how far it has come.
+func (c *childProcess) line(t *testing.T) string {
+	t.Helper()
+	line, err := bufio.NewReader(c.stdout).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line)
+}
+
+// gone waits until the child, its server and all that belonged to it are gone.
+func (c *childProcess) gone(t *testing.T) {
+	t.Helper()
+	c.cmd.Wait()
+	eventuallyNothingLeft(t, c.folder)
+}
+
+func TestNothingIsLeftAfterASignal(t *testing.T) {
+	for _, test := range []struct {
+		name, mode string
+		to         int // -1: the process group, as a terminal does
+		signal     syscall.Signal
+	}{
+		{"SIGKILL", "sleep", 1, syscall.SIGKILL},
+		{"SIGKILL of the whole group", "sleep", -1, syscall.SIGKILL},
+		{"interrupt", "sleep", -1, syscall.SIGINT},
+		{"hangup", "sleep", -1, syscall.SIGHUP},
+		{"SIGKILL between initdb and postgres", "sleep before the server starts", 1, syscall.SIGKILL},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := startChild(t, test.mode)
+			c.line(t)
+			require.NotEmpty(t, processesIn(t, c.folder))
+			require.NoError(t, syscall.Kill(test.to*c.cmd.Process.Pid, test.signal))
+			c.gone(t)
+		})
+	}
+}
+
+func TestNothingIsLeftAfterAnExit(t *testing.T) {
+	for _, mode := range []string{"exit", "panic"} {
+		t.Run(mode, func(t *testing.T) {
+			c := startChild(t, mode)
+			c.line(t)
+			c.gone(t)
+		})
+	}
+}
+
+// At whatever moment of the start the process is killed: while there is only the folder, during initdb, while the server starts.
+func TestNothingIsLeftAfterSIGKILLDuringStart(t *testing.T) {
+	for delay := 5 * time.Millisecond; delay < 2*time.Second; delay += delay / 2 {
+		c := startChild(t, "sleep")
+		time.Sleep(delay)
+		require.NoError(t, syscall.Kill(c.cmd.Process.Pid, syscall.SIGKILL))
+		c.gone(t)
+	}
+}
+
+// "go test" waits until everyone who holds the test binary's output has closed it; so neither the watchdog nor the server may. While the watchdog is
+// suspended both are there, and yet the output ends with the process.
+func TestOutputIsNotInherited(t *testing.T) {
+	c := startChild(t, "sleep")
+	c.line(t)
+	watchdog := 0
+	for _, line := range processesIn(t, c.folder) {
+		if strings.Contains(line, "pooltest-watchdog") {
+			_, err := fmt.Sscan(line, &watchdog)
+			require.NoError(t, err)
+		}
+	}
+	require.NotZero(t, watchdog)
+	require.NoError(t, syscall.Kill(watchdog, syscall.SIGSTOP))
+	t.Cleanup(func() { syscall.Kill(watchdog, syscall.SIGCONT) })
+	require.NoError(t, syscall.Kill(c.cmd.Process.Pid, syscall.SIGKILL))
+	require.NoError(t, c.stdout.SetReadDeadline(time.Now().Add(10*time.Second)))
+	_, err := io.Copy(io.Discard, c.stdout)
+	require.NoError(t, err)
+	assert.Greater(t, len(processesIn(t, c.folder)), 1)
+	require.NoError(t, syscall.Kill(watchdog, syscall.SIGCONT))
+	c.gone(t)
+}
+
+func TestCloseWithoutWatchdog(t *testing.T) {
+	s := start(t)
+	c := s.engine.(*cluster)
+	require.NoError(t, c.watch.cmd.Process.Kill())
+	require.NoError(t, s.Stop(t.Context()))
+	require.Eventually(t, func() bool { return c.watch.guard(0) != nil }, 10*time.Second, time.Millisecond)
+	require.ErrorIs(t, s.Restart(t.Context()), syscall.EPIPE, "nothing is started unwatched")
+	require.NoError(t, s.Close())
+}
+
+func TestWatchdogNeedsItsFolder(t *testing.T) {
+	folder := shortTempDir(t)
+	_, err := startWatchdog(folder)
+	assert.ErrorContains(t, err, "exists")
+	assert.DirExists(t, folder, "not its own, so not its to remove")
+}
+
+func TestProgramsGetNothingSecret(t *testing.T) {
+	t.Setenv("TOKEN", "secret")
+	t.Setenv("PGPASSWORD", "secret")
+	env := strings.Join(programEnv(), "\n")
+	assert.NotContains(t, env, "secret")
+	assert.Contains(t, env, "PATH=")
+}
+
+// A program whose starter dies before the watchdog knows of it does not run.
+func TestGate(t *testing.T) {
+	witness := filepath.Join(t.TempDir(), "witness")
+	for _, test := range []struct {
+		input string
+		runs  bool
+	}{{"", false}, {"\n", true}} {
+		cmd := exec.Command("/bin/sh", "-c", gateScript, "touch", "touch", witness)
+		cmd.Stdin = strings.NewReader(test.input)
+		assert.Equal(t, test.runs, cmd.Run() == nil)
+		_, err := os.Stat(witness)
+		assert.Equal(t, test.runs, err == nil)
+	}
+}
