@@ -225,15 +225,17 @@ func TestConnectHooks(t *testing.T) {
 		require.Equal(t, []string{"before", "after"}, []string{name, mark})
 	})
 	broken := errors.New("broken")
+	var kept []*pgx.Conn // or the garbage collector would close them
+	keep := func(conn *pgx.Conn) { kept = append(kept, conn) }
 	for name, change := range map[string]func(*pool.Config){
 		"BeforeConnect fails": func(c *pool.Config) {
 			c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return broken }
 		},
 		"AfterConnect fails": func(c *pool.Config) {
-			c.AfterConnect = func(context.Context, *pgx.Conn) error { return broken }
+			c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { keep(conn); return broken }
 		},
 		"AfterConnect panics": func(c *pool.Config) {
-			c.AfterConnect = func(context.Context, *pgx.Conn) error { panic("broken") }
+			c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { keep(conn); panic("broken") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -242,6 +244,9 @@ func TestConnectHooks(t *testing.T) {
 			require.ErrorIs(t, err, pool.ErrUnavailable)
 			require.ErrorContains(t, err, "broken")
 			a.await(0)
+			for _, conn := range kept {
+				require.True(t, conn.IsClosed())
+			}
 		})
 	}
 }
