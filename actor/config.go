@@ -24,8 +24,9 @@ type Config[R any] struct {
 	// Close ends a resource nobody holds, exactly once for each (a resource
 	// taken from its borrower by CloseAll gets Kill instead). It runs in a
 	// goroutine of its own and may block until ctx ends, which is after
-	// CloseGrace; until it returns or ctx ends, the resource still counts
-	// against MaxOpen. Its error counts in [Stat].CloseFailed. Required.
+	// CloseGrace at the latest. The resource counts against MaxOpen until
+	// Close returns, or for twice CloseGrace if it ignores ctx. Its error
+	// counts in [Stat].CloseFailed. Required.
 	Close func(ctx context.Context, r R) error
 
 	// Kill makes whoever works with r fail soon, as closing a socket does. It

@@ -57,18 +57,18 @@ func (m *machine[R]) revoke(now time.Duration, err error) {
 	if m.end.answered || m.end.forced {
 		return
 	}
-	m.closeIdle(now)
 	m.end.forced, m.end.forceAt = true, now+m.cfg.CloseGrace
+	for _, j := range m.jobs {
+		if j.kind != killJob {
+			m.hurry(j, now)
+		}
+	}
+	m.closeIdle(now) // a Close that begins now has a part of the grace
 	m.end.report.Err = err
 	m.end.report.Leases = m.leases(now)
 	for i := len(m.slots) - 1; i >= 0; i-- {
 		if sl := m.slots[i]; sl.desk.place == away {
 			m.revokeOne(now, sl)
-		}
-	}
-	for _, j := range m.jobs {
-		if j.kind != killJob {
-			m.hurry(j, now)
 		}
 	}
 }

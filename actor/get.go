@@ -25,8 +25,8 @@ const (
 	// NoWait waits for a resource to be opened, cleaned or replaced, but not
 	// for a borrower: ErrExhausted if every one is lent.
 	NoWait
-	// TryOnly takes an idle resource or gets ErrExhausted. It neither waits
-	// nor opens one.
+	// TryOnly takes an idle resource or gets ErrExhausted (in an outage
+	// ErrUnavailable). It neither waits nor opens one.
 	TryOnly
 )
 
@@ -64,7 +64,8 @@ func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], erro
 }
 
 // TryGet lends an idle resource, or gives ErrExhausted. It neither waits nor
-// opens a resource. The other error is ErrClosed.
+// opens a resource. Other errors: ErrClosed, and in an outage ErrUnavailable,
+// which tells more.
 func (s *Supervisor[R]) TryGet() (*Lease[R], error) {
 	return s.GetWith(context.Background(), Request{Patience: TryOnly})
 }

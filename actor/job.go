@@ -133,8 +133,8 @@ func (m *machine[R]) reported(now time.Duration, j *job[R]) {
 }
 
 func (m *machine[R]) mended(now time.Duration, j *job[R]) {
-	if j.bound != nil {
-		j.bound.promised = 0
+	if j.bound != nil && j.bound.promised == j {
+		j.bound.promised = nil
 	}
 	switch {
 	case j.freed:
@@ -142,7 +142,12 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	case j.err != nil:
 		m.close(now, j.slot)
 	default:
+		j.slot.since = now
 		m.back(now, j.slot, Keep)
+		if j.bound != nil && j.slot.desk.place == inHand {
+			// The others may all need a look too: this one has had it.
+			m.hands.turn()
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ type binding[R any] struct {
 	since    time.Duration // when it was bound
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
-	promised time.Duration // until then a rested slot is being looked at for it
+	promised *job[R] // a rested slot is being looked at for it
 }
 
 // share grants t the slot its key is bound to. Without one it files t under its
@@ -37,6 +37,7 @@ func (m *machine[R]) share(now time.Duration, t *ticket[R]) bool {
 func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.loose--
 	b.slot, b.since, sl.desk.binding = sl, now, b
+	sl.since = now
 	for _, t := range b.waiters {
 		m.queue.remove(t)
 		m.hold(now, b, t)

@@ -147,7 +147,6 @@ func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict) {
 	case v != Keep:
 		m.mend(now, sl, v)
 	default:
-		sl.since = now
 		sl.desk.place = inHand
 		m.hands.push(sl)
 	}
@@ -211,6 +210,14 @@ func (h *hand[R]) push(sl *slot[R]) {
 		h.slots, h.head = h.slots[:n], 0
 	}
 	h.slots = append(h.slots, sl)
+}
+
+// turn moves the slot pushed last to the front.
+func (h *hand[R]) turn() {
+	slots := h.slots[h.head:]
+	last := slots[len(slots)-1]
+	copy(slots[1:], slots)
+	slots[0] = last
 }
 
 func (h *hand[R]) pop() *slot[R] {

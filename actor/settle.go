@@ -34,7 +34,7 @@ func (m *machine[R]) settle(now time.Duration) time.Duration {
 func (m *machine[R]) serve(now time.Duration) {
 	t := m.queue.first
 	for t != nil {
-		if t.wait.key != nil && now < t.wait.key.promised {
+		if m.promised(now, t) {
 			t = t.wait.next
 			continue
 		}
@@ -96,9 +96,16 @@ func (m *machine[R]) rested(now time.Duration, sl *slot[R]) bool {
 
 // look has a rested slot looked at for a key. Others may be served meanwhile.
 func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
-	b.promised = now + hedge
 	m.note(now, sl)
-	m.startMend(now, sl, lookJob).bound = b
+	b.promised = m.startMend(now, sl, lookJob)
+	b.promised.bound = b
+}
+
+// promised says whether a slot is being looked at for the key of t: one that
+// hangs, or whose slot is recalled meanwhile, is no promise.
+func (m *machine[R]) promised(now time.Duration, t *ticket[R]) bool {
+	b := t.wait.key
+	return b != nil && b.promised != nil && m.comes(now, b.promised)
 }
 
 // refuseAll answers everybody who waits.
@@ -119,9 +126,9 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 	for _, t := range m.hasty {
 		switch {
 		case !t.wait.queued:
-		case t.wait.key != nil && now < t.wait.key.promised: // served in a moment, if the slot is fit
+		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
-		case t.patience == NoWait && m.upTo(t) <= m.coming(now)+max(0, m.room())+m.closing:
+		case t.patience == NoWait && m.upTo(t) <= m.coming(now)+max(0, m.room()+m.closing):
 			kept = append(kept, t)
 		default:
 			m.unqueue(t)
@@ -131,8 +138,12 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 	m.hasty = kept
 }
 
-// upTo is how many slots would serve t and everybody before it.
+// upTo is how many slots would serve t and everybody before it. Who shares a
+// key is served with the first who waits for it.
 func (m *machine[R]) upTo(t *ticket[R]) (n int) {
+	if b := t.wait.key; b != nil {
+		t = b.waiters[0]
+	}
 	for ; t != nil && n <= m.cfg.MaxOpen; t = t.wait.prev {
 		if b := t.wait.key; b == nil || b.waiters[0] == t {
 			n++

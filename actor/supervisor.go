@@ -169,7 +169,12 @@ func (s *Supervisor[R]) Ready(ctx context.Context) error {
 // counts for both.
 func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	done := make(chan error, 1)
-	if !s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) { m.closeAll(now, done) }}) {
+	if !s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) {
+		m.closeAll(now, done)
+		if ctx.Err() != nil {
+			m.revoke(now, context.Cause(ctx))
+		}
+	}}) {
 		return ErrClosed
 	}
 	select {

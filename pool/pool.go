@@ -124,7 +124,7 @@ func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 
 // TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
 // nor opens a connection. With [WithKey], one bound to the key counts as idle.
-// Other errors: ErrClosed, [*KeyError].
+// Other errors: ErrClosed, [*KeyError], and in an outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 	return p.get(context.Background(), actor.TryOnly, opts)
 }

@@ -94,10 +94,10 @@ func (a *account) mayEnter(info os.FileInfo) bool {
 }
 
 // A socket's path has room for about a hundred bytes, 103 on macOS; this is the longest that we append to the base folder.
-const longestSocket = 103 - len("/pgactor-pooltest-0123456789abcdef/socket/.s.PGSQL.65535.lock")
+const longestSocket = 103 - len("/pgactor-pooltest-0123456789abcdef/socket/.s.PGSQL.65535")
 
-// baseFolder returns where the cluster's folder can be made: TMPDIR, unless the account cannot reach it (a TMPDIR is often its user's alone) or
-// it is too long for a socket.
+// baseFolder returns where the cluster's folder can be made: TMPDIR, unless the account cannot reach it (a TMPDIR is often its
+// user's alone) or it is too long for a socket.
 func baseFolder(a *account) (string, error) {
 	candidates := []string{os.TempDir(), "/tmp", "/var/tmp"}
 	for _, folder := range candidates {
@@ -110,5 +110,6 @@ func baseFolder(a *account) (string, error) {
 			return real, nil
 		}
 	}
-	return "", fmt.Errorf("pooltest: no temporary folder that the server can use among %q: each is missing, closed to the server's user or too long for a socket", slices.Compact(candidates))
+	return "", fmt.Errorf("pooltest: no temporary folder for the server: each of %q is missing, closed to the server's user or too "+
+		"long for a socket", slices.Compact(candidates))
 }

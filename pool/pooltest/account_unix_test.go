@@ -46,7 +46,7 @@ func TestMayPass(t *testing.T) {
 }
 
 func TestTMPDIRThatTheServerCannotUse(t *testing.T) {
-	private := t.TempDir()
+	private := shortTempDir(t)
 	require.NoError(t, os.Chmod(private, 0o700))
 	long := filepath.Join(shortTempDir(t), strings.Repeat("x", 60))
 	require.NoError(t, os.Mkdir(long, 0o755))

@@ -45,10 +45,11 @@ func (s *Server) Database(tb TB) string {
 	return connString
 }
 
-// CreateDatabase makes a new, empty database with a name of its own, and returns a connection string for it, in the form of ConnString, and a function that
-// drops it, ending the sessions that still use it. Both block until the server has done it or ctx ends, and leave no session behind
-// that could be seen in pg_stat_activity. drop may be called again; on a private server that is stopped or closed it does nothing: the database goes when
-// the cluster goes. Errors: [ErrClosed], ctx's, or PostgreSQL's.
+// CreateDatabase makes a new, empty database with a name of its own, and returns a connection string for it, in the form of
+// ConnString, and a function that drops it, ending the sessions that still use it. Both block until the server has done it or
+// ctx ends, and leave no session behind that could be seen in pg_stat_activity. drop may be called again; on a private server
+// that is stopped or closed it does nothing: the database goes when the cluster goes. Errors: [ErrClosed], ctx's, or
+// PostgreSQL's.
 func (s *Server) CreateDatabase(ctx context.Context) (connString string, drop func(context.Context) error, err error) {
 	closed, _, err := s.look(ctx)
 	if err != nil {
@@ -90,8 +91,8 @@ func (s *Server) administer(ctx context.Context, f func(*pgx.Conn) error) error 
 	return errors.Join(f(conn), hangUp(ctx, conn))
 }
 
-// hangUp closes conn and waits until the server has ended the session: pgx's Close alone returns some milliseconds earlier, and a test that counts
-// sessions, or has a server with few places, would see ours.
+// hangUp closes conn and waits until the server has ended the session: pgx's Close alone returns some milliseconds earlier,
+// and a test that counts sessions, or has a server with few places, would see ours.
 func hangUp(ctx context.Context, conn *pgx.Conn) error {
 	if conn.IsClosed() {
 		return nil // f failed and has said so
@@ -113,8 +114,8 @@ func hangUp(ctx context.Context, conn *pgx.Conn) error {
 	return nil // a reset connection is at its end, too
 }
 
-// withDatabase returns connString, a URL or a list of key=value, with another database in it. It reads the URL as PostgreSQL's clients do,
-// so that lists of hosts, which net/url refuses, stay as they are.
+// withDatabase returns connString, a URL or a list of key=value, with another database in it. It reads the URL as PostgreSQL's
+// clients do, so that lists of hosts, which net/url refuses, stay as they are.
 func withDatabase(connString, name string) string {
 	scheme, rest, isURL := strings.Cut(connString, "://")
 	if !isURL || (scheme != "postgres" && scheme != "postgresql") {

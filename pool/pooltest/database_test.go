@@ -1,3 +1,5 @@
+//go:build unix
+
 package pooltest
 
 import (
@@ -15,11 +17,12 @@ var _ = []TB{(*testing.T)(nil), (*testing.B)(nil), (*testing.F)(nil)}
 
 func TestDatabasePerTest(t *testing.T) {
 	s := start(t)
-	admin := connect(t, s.ConnString())
+	admin, whole := connect(t, s.ConnString()), t
 	for _, name := range []string{"one", "two"} {
 		t.Run(name, func(t *testing.T) {
-			first, second := connect(t, s.Database(t)), connect(t, s.Database(t))
-			run(t, first, "CREATE TABLE mine ()") // and still connected when it is dropped
+			first := connect(whole, s.Database(t)) // and still connected when its database is dropped
+			second := connect(t, s.Database(t))
+			run(t, first, "CREATE TABLE mine ()")
 			assert.Nil(t, ask[*string](t, second, "SELECT to_regclass('mine')::text"))
 			assert.Equal(t, 2, ask[int](t, admin, ours))
 		})
@@ -31,7 +34,8 @@ const ours = "SELECT count(*) FROM pg_database WHERE datname LIKE 'pooltest%'"
 
 // With just one place for us, every session must have ended when a call returns.
 func TestCreateDatabaseLeavesNoSession(t *testing.T) {
-	s := start(t, WithSetting("max_connections", "1"), WithSetting("superuser_reserved_connections", "0"), WithSetting("max_wal_senders", "0"))
+	s := start(t, WithSetting("max_connections", "1"), WithSetting("superuser_reserved_connections", "0"),
+		WithSetting("max_wal_senders", "0"))
 	for range 8 {
 		connString, drop, err := s.CreateDatabase(t.Context())
 		require.NoError(t, err)

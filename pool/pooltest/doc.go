@@ -19,18 +19,19 @@
 // # What it needs
 //
 // The programs initdb and postgres, version 13 or later: on PATH, where pg_config says, or in one of the usual folders. Where
-// there are none the error is [ErrNotInstalled], whose text says what to install; [AllowInstall] lets the package do it on Debian and
-// Ubuntu. A private cluster needs a Unix (Linux, macOS, BSD); elsewhere Start returns [ErrUnsupported] and Open needs DATABASE_URL.
+// there are none the error is [ErrNotInstalled], whose text says what to install; [AllowInstall] lets the package do it on
+// Debian and Ubuntu. A private cluster needs a Unix (Linux, macOS, BSD); elsewhere Start returns [ErrUnsupported] and Open
+// needs DATABASE_URL.
 //
 // PostgreSQL refuses to run as root, so a test that runs as root (in a container, say) runs it as the user postgres, or
 // nobody where there is no postgres.
 //
 // # What it leaves behind
 //
-// Nothing. Everything lives in one temporary folder, and a watchdog, a small shell script in a session of its own, made that folder.
-// It reads from a pipe that only the test process can write to. When the pipe ends, because of [Server.Close], an interrupt, a test
-// timeout's panic, os.Exit or SIGKILL, it ends PostgreSQL and removes the folder. It cannot act where it is killed too, as when a
-// whole container is removed.
+// Nothing. Everything lives in one temporary folder, and a watchdog, a small shell script in a session of its own, made that
+// folder. It reads from a pipe that only the test process can write to. When the pipe ends, because of [Server.Close], an
+// interrupt, a test timeout's panic, os.Exit or SIGKILL, it ends PostgreSQL and removes the folder. It cannot act where it is
+// killed too, as when a whole container is removed.
 //
 // # What it is not
 //
@@ -39,6 +40,6 @@
 //
 // # Concurrency
 //
-// A [Server] may be used by any number of goroutines. Stop, Crash, Restart and Close take turns. A running Server has no goroutine of its
-// own (one, with [WithLog]) and, once closed, leaves none, so it does not disturb a leak detector.
+// A [Server] may be used by any number of goroutines. Stop, Crash, Restart and Close take turns. A running Server has no
+// goroutine of its own (one, with [WithLog]) and, once closed, leaves none, so it does not disturb a leak detector.
 package pooltest

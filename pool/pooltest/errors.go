@@ -13,9 +13,11 @@ var (
 		"pass pooltest.AllowInstall(), or set DATABASE_URL and use pooltest.Open")
 
 	// ErrUnsupported means that this operating system cannot run a private cluster.
-	ErrUnsupported = fmt.Errorf("pooltest: a private PostgreSQL needs a Unix: set DATABASE_URL and use pooltest.Open (%w)", errors.ErrUnsupported)
+	ErrUnsupported = fmt.Errorf("pooltest: a private PostgreSQL needs a Unix: set DATABASE_URL and use pooltest.Open (%w)",
+		errors.ErrUnsupported)
 
-	// ErrExternal is returned by Stop, Crash and Restart when the server is the one that DATABASE_URL names: it is not ours to stop.
+	// ErrExternal is returned by Stop, Crash and Restart when the server is the one that DATABASE_URL names: it is not ours to
+	// stop.
 	ErrExternal = errors.New("pooltest: the server is external (DATABASE_URL): only a private one (pooltest.Start) can be stopped")
 
 	// ErrClosed is returned by Stop, Crash, Restart and CreateDatabase after Close.

@@ -83,8 +83,8 @@ func holdsServer(folder string) bool {
 
 var number = regexp.MustCompile(`\d+`)
 
-// byVersionDown orders folders by the numbers in their names, so that 15 comes before 9.6; a name without a number, such as "latest",
-// comes last.
+// byVersionDown orders folders by the numbers in their names, so that 15 comes before 9.6; a name without a number, such as
+// "latest", comes last.
 func byVersionDown(a, b string) int {
 	return slices.CompareFunc(number.FindAllString(b, -1), number.FindAllString(a, -1), func(x, y string) int {
 		m, _ := strconv.Atoi(x)

@@ -22,8 +22,8 @@ func openLog(path string, copy io.Writer) (*logFile, error) {
 	return &logFile{file, copy}, nil
 }
 
-// output is what to give to a program: the file, or, for a copy, l itself, to which os/exec then copies in a goroutine. Never the copy alone: were it a
-// file, the program would inherit it, and "go test" waits for whoever holds its output.
+// output is what to give to a program: the file, or, for a copy, l itself, to which os/exec then copies in a goroutine. Never
+// the copy alone: were it a file, the program would inherit it, and "go test" waits for whoever holds its output.
 func (l *logFile) output() io.Writer {
 	if l.copy == nil {
 		return l.file

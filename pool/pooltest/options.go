@@ -49,9 +49,10 @@ func (cfg *config) binaries(ctx context.Context) (string, error) {
 	return folder, err
 }
 
-// AllowInstall lets Start install PostgreSQL where it is missing, with apt-get, on Debian and Ubuntu and as root; it says so on stderr. It
-// installs the package postgresql without Debian's default cluster, so that nothing is started. This takes a minute or so, at most ten. Several
-// processes may do it at once: one installs, the others wait. Nothing is installed without this option.
+// AllowInstall lets Start install PostgreSQL where it is missing, with apt-get, on Debian and Ubuntu and as root; it says so
+// on stderr. It installs the package postgresql without Debian's default cluster, so that nothing is started. This takes a
+// minute or so, at most ten. Several processes may do it at once: one installs, the others wait. Nothing is installed without
+// this option.
 func AllowInstall() Option {
 	return func(cfg *config) error {
 		cfg.allowInstall = true
@@ -59,8 +60,8 @@ func AllowInstall() Option {
 	}
 }
 
-// WithScram demands a password (scram-sha-256) of every connection, by TCP and by socket; the connection strings contain it. The password
-// may not be empty or contain a line break or NUL. Without this option the server trusts every connection.
+// WithScram demands a password (scram-sha-256) of every connection, by TCP and by socket; the connection strings contain it.
+// The password may not be empty or contain a line break or NUL. Without this option the server trusts every connection.
 func WithScram(password string) Option {
 	return func(cfg *config) error {
 		switch {
@@ -75,9 +76,9 @@ func WithScram(password string) Option {
 	}
 }
 
-// WithTLS makes the server offer TLS, with a certificate made for the occasion, and refuse TCP connections without it. ConnString then has
-// sslmode=verify-full and, as sslrootcert, the path of that certificate, so that clients do all the checks that they do in
-// production; see [Server.CertificateFile]. The unix socket, as always, knows no TLS.
+// WithTLS makes the server offer TLS, with a certificate made for the occasion, and refuse TCP connections without it.
+// ConnString then has sslmode=verify-full and, as sslrootcert, the path of that certificate, so that clients do all the checks
+// that they do in production; see [Server.CertificateFile]. The unix socket, as always, knows no TLS.
 func WithTLS() Option {
 	return func(cfg *config) error {
 		cfg.tls = true
@@ -92,9 +93,10 @@ var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-
 var ownSettings = []string{"config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "include", "include_dir",
 	"include_if_exists", "listen_addresses", "log_destination", "logging_collector", "port", "unix_socket_directories"}
 
-// WithSetting sets a parameter of postgresql.conf, such as WithSetting("max_connections", "20"); units are PostgreSQL's, as in "16MB" or "5s".
-// It wins over the package's own defaults; of two for one name the later wins. A name or value that PostgreSQL refuses makes Start
-// fail with a [*ProgramError] that quotes it. Parameters that the package itself depends on, such as port, are refused.
+// WithSetting sets a parameter of postgresql.conf, such as WithSetting("max_connections", "20"); units are PostgreSQL's, as in
+// "16MB" or "5s". It wins over the package's own defaults; of two for one name the later wins. A name or value that PostgreSQL
+// refuses makes Start fail with a [*ProgramError] that quotes it. Parameters that the package itself depends on, such as port,
+// are refused.
 func WithSetting(name, value string) Option {
 	return func(cfg *config) error {
 		refuse := func(reason string) error {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pooltest
 
 import (
@@ -76,13 +78,6 @@ func TestWithTLS(t *testing.T) {
 	assert.ErrorAs(t, err, &distrust, "without the certificate")
 }
 
-func TestWithTLSAndScram(t *testing.T) {
-	s := start(t, WithTLS(), WithScram("secret"))
-	conn := connect(t, s.ConnString())
-	assert.True(t, ask[bool](t, conn, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
-	assert.Equal(t, "28P01", sqlState(refused(t, strings.Replace(s.ConnString(), "secret", "wrong", 1))))
-}
-
 func TestWithSetting(t *testing.T) {
 	s := start(t, WithSetting("max_connections", "7"), WithSetting("work_mem", "1MB"), WithSetting("work_mem", "2MB"),
 		WithSetting("search_path", `"it's", a\b`), WithSetting("my.own", ""))
@@ -100,6 +95,7 @@ func TestWithSettingThatTheServerRefuses(t *testing.T) {
 	var failed *ProgramError
 	require.ErrorAs(t, err, &failed)
 	assert.Equal(t, "postgres", failed.Program)
+	assert.EqualError(t, failed.Err, "exit status 1")
 	assert.Contains(t, failed.Log, `unrecognized configuration parameter "work_memory"`)
 	requireNothingLeft(t, base)
 }

@@ -56,8 +56,8 @@ func (c *cluster) start(ctx context.Context) error {
 	return nil
 }
 
-// ready looks where pg_ctl looks: a line of the lock file says so. Asking by connecting could reach another server that took the port,
-// and would leave a session behind for some milliseconds.
+// ready looks where pg_ctl looks: a line of the lock file says so. Asking by connecting could reach another server that took
+// the port, and would leave a session behind for some milliseconds.
 func (c *cluster) ready(p *process) bool {
 	content, err := os.ReadFile(c.path("data/postmaster.pid"))
 	if err != nil {

@@ -20,13 +20,13 @@ type process struct {
 	watch   *watchdog
 	logFrom int64 // where its part of the log begins
 
-	// alive is the read end of a pipe whose write end only the program and its children hold, so it ends when the last of them has ended.
-	// This is how to wait for all of them, with a deadline, and without a goroutine that outlasts the wait.
+	// alive is the read end of a pipe whose write end only the program and its children hold, so it ends when the last of them
+	// has ended. This is how to wait for all of them, with a deadline, and without a goroutine that outlasts the wait.
 	alive *os.File
 }
 
-// The gate: the shell becomes the program when a line comes in, and ends when none does. Before that line its process group is told to the
-// watchdog, so there is no moment at which the program runs and, should we die, nobody knows of it.
+// The gate: the shell becomes the program when a line comes in, and ends when none does. Before that line its process group is
+// told to the watchdog, so there is no moment at which the program runs and, should we die, nobody knows of it.
 const gateScript = `read -r line && exec "$@" </dev/null`
 
 // launch starts a program of the cluster; its output goes to the cluster's log.
@@ -69,8 +69,8 @@ func (p *process) pass(gate io.WriteCloser) error {
 	return err
 }
 
-// programEnv is what the programs get of our environment: no PG… variables, which would change what they do, and nothing secret, since
-// as root we hand it to another user.
+// programEnv is what the programs get of our environment: no PG… variables, which would change what they do, and nothing
+// secret, since as root we hand it to another user.
 func programEnv() []string {
 	env := []string{"LC_ALL=C", "TZ=UTC"} // C: messages in English
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
@@ -113,10 +113,12 @@ func (p *process) reap() {
 	p.watch.guard(0) // should the watchdog be dead, its close will say so
 }
 
-// signal sends sig to the program's process group: initdb and its children, or the postmaster, whose children have groups of their own.
+// signal sends sig to the program's process group: initdb and its children, or the postmaster, whose children have groups of
+// their own.
 func (p *process) signal(sig syscall.Signal) { syscall.Kill(-p.cmd.Process.Pid, sig) }
 
-// end makes the program end by sig, however unwilling: ten seconds later it is killed. (After five the postmaster kills its children.)
+// end makes the program end by sig, however unwilling: ten seconds later it is killed. (After five the postmaster kills its
+// children.)
 func (p *process) end(sig syscall.Signal) {
 	for _, sig := range []syscall.Signal{sig, syscall.SIGKILL} {
 		p.signal(sig)

@@ -27,13 +27,13 @@ type engine interface {
 	close() error // stops it and removes everything
 }
 
-// Start makes and starts a private cluster, and returns when it accepts connections: a second or so, plus the installation where
-// [AllowInstall] causes one. It gives up when ctx ends or, at the latest, when initdb or the server has not finished after a minute. On
-// failure nothing is left behind.
+// Start makes and starts a private cluster, and returns when it accepts connections: a second or so, plus the installation
+// where [AllowInstall] causes one. It gives up when ctx ends or, at the latest, when initdb or the server has not finished
+// after a minute. On failure nothing is left behind.
 //
-// The superuser is postgres and the encoding UTF8, with locale C and time zone UTC. The server listens on 127.0.0.1, on a
-// free port below 32768 that it keeps for life, and on a unix socket. Such a port is not among those that clients are given: while the server is stopped
-// nothing takes it by accident, and a client that dials it is refused rather than connected to itself.
+// The superuser is postgres and the encoding UTF8, with locale C and time zone UTC. The server listens on 127.0.0.1, on a free
+// port below 32768 that it keeps for life, and on a unix socket. Such a port is not among those that clients are given: while
+// the server is stopped nothing takes it by accident, and a client that dials it is refused rather than connected to itself.
 //
 // Errors: [ErrNotInstalled], [ErrUnsupported], [*OptionError], [*ProgramError] with the last lines of the log, ctx's error, or
 // the operating system's.
@@ -46,8 +46,9 @@ func Start(ctx context.Context, opts ...Option) (*Server, error) {
 }
 
 // Open returns the server that the environment variable DATABASE_URL names, after connecting to it once, or else is [Start].
-// DATABASE_URL must be a connection string that pgx accepts, of a user who may create databases if [Server.CreateDatabase] is to work.
-// WithScram, WithTLS and WithSetting cannot be honoured then and give an [*OptionError]; a test that depends on them needs Start.
+// DATABASE_URL must be a connection string that pgx accepts, of a user who may create databases if [Server.CreateDatabase] is
+// to work. WithScram, WithTLS and WithSetting cannot be honoured then and give an [*OptionError]; a test that depends on them
+// needs Start.
 func Open(ctx context.Context, opts ...Option) (*Server, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
@@ -74,37 +75,40 @@ func newServer(e engine) *Server {
 	return s
 }
 
-// ConnString returns a connection string in URL form for the database postgres, by TCP and as superuser; for an external server it is
-// DATABASE_URL as it stands. It stays the same for life, through Stop and Restart. [WithScram] and [WithTLS] say what they add.
+// ConnString returns a connection string in URL form for the database postgres, by TCP and as superuser; for an external
+// server it is DATABASE_URL as it stands. It stays the same for life, through Stop and Restart. [WithScram] and [WithTLS] say
+// what they add.
 func (s *Server) ConnString() string { return s.tcp }
 
 // SocketConnString is like ConnString, but by unix socket. It is empty for an external server.
 func (s *Server) SocketConnString() string { return s.socket }
 
-// CertificateFile returns the path of the server's certificate in PEM form, which is its own root; the file is there until Close. It is
-// empty without [WithTLS].
+// CertificateFile returns the path of the server's certificate in PEM form, which is its own root; the file is there until
+// Close. It is empty without [WithTLS].
 func (s *Server) CertificateFile() string { return s.certificate }
 
 // External reports whether this is the server that DATABASE_URL names, which cannot be stopped.
 func (s *Server) External() bool { return s.engine == nil }
 
-// Stop shuts the server down in PostgreSQL's fast mode: running transactions are rolled back and sessions end with
-// SQLSTATE 57P01. It returns when all its processes are gone, or when ctx ends; the shutdown then goes on, and another Stop waits for it. Data
-// and port are kept: [Server.Restart] starts it again. Stopping a stopped server does nothing.
+// Stop shuts the server down in PostgreSQL's fast mode: running transactions are rolled back and sessions end with SQLSTATE
+// 57P01. It returns when all its processes are gone, or when ctx ends; the shutdown then goes on, and another Stop waits for
+// it. Data and port are kept: [Server.Restart] starts it again. Stopping a stopped server does nothing.
 // Errors: [ErrExternal], [ErrClosed], ctx's.
 func (s *Server) Stop(ctx context.Context) error {
 	return s.private(ctx, func() error { return s.engine.stop(ctx) })
 }
 
-// Crash stops the server in PostgreSQL's immediate mode, much as if it had crashed: connections break off without an error message (a notice at most), no checkpoint
-// is made, and the next start recovers from the write-ahead log. What was committed is kept. In all else it is like Stop.
+// Crash stops the server in PostgreSQL's immediate mode, much as if it had crashed: connections break off without an error
+// message (a notice at most), no checkpoint is made, and the next start recovers from the write-ahead log. What was committed
+// is kept. In all else it is like Stop.
 func (s *Server) Crash(ctx context.Context) error {
 	return s.private(ctx, func() error { return s.engine.crash(ctx) })
 }
 
-// Restart starts the server on the port that it had, with the data that it had; a running one is stopped first, as by Stop. It returns when the
-// server accepts connections, when ctx ends or after a minute. If it fails, for instance since something else has taken the port meanwhile, the server is stopped, and Restart may
-// be tried again. Errors: [ErrExternal], [ErrClosed], [*ProgramError], ctx's.
+// Restart starts the server on the port that it had, with the data that it had; a running one is stopped first, as by Stop. It
+// returns when the server accepts connections, when ctx ends, or a minute after the start. A start that fails, for instance
+// because something else has taken the port meanwhile, leaves the server stopped, and Restart may be tried again.
+// Errors: [ErrExternal], [ErrClosed], [*ProgramError], ctx's.
 func (s *Server) Restart(ctx context.Context) error {
 	return s.private(ctx, func() error {
 		if err := s.engine.stop(ctx); err != nil {
@@ -114,8 +118,9 @@ func (s *Server) Restart(ctx context.Context) error {
 	})
 }
 
-// Close stops the server and removes all that belongs to it; it usually takes a tenth of a second, at most half a minute, after it has waited for any Stop,
-// Crash or Restart under way. An external server is left alone. A second Close returns nil. An error says what could not be removed.
+// Close stops the server and removes all that belongs to it; it usually takes a tenth of a second, at most half a minute,
+// after it has waited for any Stop, Crash or Restart under way. An external server is left alone. A second Close returns nil.
+// An error says what could not be removed.
 func (s *Server) Close() error {
 	<-s.turn
 	defer s.pass()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// configure completes what initdb has written: the settings, who may connect and, with TLS, the certificate. Port and sockets are not among
-// the settings but on the command line, where nobody can overrule them.
+// configure completes what initdb has written: the settings, who may connect and, with TLS, the certificate. Port and sockets
+// are not among the settings but on the command line, where nobody can overrule them.
 func (c *cluster) configure() error {
 	settings := []setting{
 		{"fsync", "off"},

@@ -16,8 +16,8 @@ import (
 //go:embed watchdog.sh
 var watchdogScript string
 
-// A watchdog is the shell script that outlives this process. It owns the cluster's folder: it makes it, and it alone removes it, at close as
-// after a crash, so that the way out of a crash is the one that every test takes.
+// A watchdog is the shell script that outlives this process. It owns the cluster's folder: it makes it, and it alone removes
+// it, at close as after a crash, so that the way out of a crash is the one that every test takes.
 type watchdog struct {
 	folder string
 	cmd    *exec.Cmd

@@ -69,6 +69,25 @@ func (c *childProcess) gone(t *testing.T) {
 	eventuallyNothingLeft(t, c.folder)
 }
 
+// openLog opens the server's log, so that it can be read after it has been removed.
+func (c *childProcess) openLog(t *testing.T) *os.File {
+	t.Helper()
+	paths, err := filepath.Glob(c.folder + "/*/log")
+	require.NoError(t, err)
+	require.Len(t, paths, 1)
+	file, err := os.Open(paths[0])
+	require.NoError(t, err)
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+func content(t *testing.T, file *os.File) string {
+	t.Helper()
+	content, err := io.ReadAll(file)
+	require.NoError(t, err)
+	return string(content)
+}
+
 func TestNothingIsLeftAfterASignal(t *testing.T) {
 	for _, test := range []struct {
 		name, mode string
@@ -85,8 +104,13 @@ func TestNothingIsLeftAfterASignal(t *testing.T) {
 			c := startChild(t, test.mode)
 			c.line(t)
 			require.NotEmpty(t, processesIn(t, c.folder))
+			log := c.openLog(t)
 			require.NoError(t, syscall.Kill(test.to*c.cmd.Process.Pid, test.signal))
 			c.gone(t)
+			if test.mode == "sleep" {
+				// It was ended, rather than that it died for want of its files.
+				assert.Contains(t, content(t, log), "received immediate shutdown request")
+			}
 		})
 	}
 }
@@ -111,8 +135,8 @@ func TestNothingIsLeftAfterSIGKILLDuringStart(t *testing.T) {
 	}
 }
 
-// "go test" waits until everyone who holds the test binary's output has closed it; so neither the watchdog nor the server may. While the watchdog is
-// suspended both are there, and yet the output ends with the process.
+// "go test" waits until everyone who holds the test binary's output has closed it; so neither the watchdog nor the server may.
+// While the watchdog is suspended both are there, and yet the output ends with the process.
 func TestOutputIsNotInherited(t *testing.T) {
 	c := startChild(t, "sleep")
 	c.line(t)
@@ -133,6 +157,50 @@ func TestOutputIsNotInherited(t *testing.T) {
 	assert.Greater(t, len(processesIn(t, c.folder)), 1)
 	require.NoError(t, syscall.Kill(watchdog, syscall.SIGCONT))
 	c.gone(t)
+}
+
+// Whatever it guards, it ends: here something that does not care about its files. What it guards no more it leaves alone.
+func TestWatchdogEndsWhatItGuards(t *testing.T) {
+	base := shortTempDir(t)
+	w, err := startWatchdog(filepath.Join(base, "guarded"))
+	require.NoError(t, err)
+	released, guarded := startSleep(t, nil), startSleep(t, nil)
+	require.NoError(t, w.guard(released.Process.Pid))
+	require.NoError(t, w.guard(0))
+	require.NoError(t, w.guard(guarded.Process.Pid))
+	require.NoError(t, w.close())
+	requireNoFiles(t, base)
+	assert.ErrorContains(t, guarded.Wait(), "signal")
+	assert.NoError(t, released.Process.Signal(syscall.Signal(0)))
+}
+
+func startSleep(t *testing.T, as *account) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: as.credential()}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd
+}
+
+// Its lock file stays behind, and the process number in it may have become another process's.
+func TestRestartAfterTheServerDied(t *testing.T) {
+	s := start(t)
+	conn := connect(t, s.ConnString())
+	c := s.engine.(*cluster)
+	require.NoError(t, c.running.cmd.Process.Kill())
+	require.Eventually(t, func() bool { return conn.Ping(t.Context()) != nil }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, s.Stop(t.Context()))
+	lock, err := os.ReadFile(c.path("data/postmaster.pid"))
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(lock), "\n")
+	other := startSleep(t, c.account)
+	require.NoError(t, c.write("data/postmaster.pid", fmt.Sprintf("%d\n%s", other.Process.Pid, rest)))
+	require.NoError(t, s.Restart(t.Context()))
+	assert.Equal(t, 1, ask[int](t, connect(t, s.ConnString()), "SELECT 1"))
 }
 
 func TestCloseWithoutWatchdog(t *testing.T) {

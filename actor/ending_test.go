@@ -1,0 +1,214 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// CloseAll, invariant 10. Every bed also ends with one, and with an audit.
+
+func TestCloseAllWaitsForBorrowers(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
+		x, y := b.get().lease(), b.get().lease()
+		b.put(x)
+		done := in(func() { assert.NoError(b, b.s.CloseAll(b.Context())) })
+		synctest.Wait()
+		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "idle ones are closed now")
+		assert.False(b, isClosed(done))
+		time.Sleep(time.Hour)
+		assert.EqualValues(b, 0, b.thing(2).closes.Load(), "invariant 2: closed while lent")
+		assert.NoError(b, y.Put())
+		<-done
+		assert.EqualValues(b, 1, b.thing(2).closes.Load())
+	})
+}
+
+func TestCloseAllRevokesWhenItsTimeIsOver(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 4}, func(b *bed) {
+		cause := errors.New("shutdown takes too long")
+		x, k1, k2 := b.get().lease(), b.getKey("k").lease(), b.getKey("k").lease()
+		b.put(b.get().lease())
+		ctx, cancel := context.WithTimeoutCause(b.Context(), time.Second, cause)
+		defer cancel()
+		begun := time.Now()
+		err := b.s.CloseAll(ctx)
+		assert.Equal(b, time.Second, time.Since(begun))
+		var c *CloseError
+		require.ErrorAs(b, err, &c)
+		assert.ErrorIs(b, err, cause)
+		assert.Empty(b, c.Hooks)
+		assert.ElementsMatch(b, []LeaseInfo{
+			{ID: 1, Holders: 1, AtLeast: time.Second}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second},
+		}, c.Leases)
+		for _, th := range b.all() {
+			if th == x.Value() || th == k1.Value() {
+				assert.EqualValues(b, []int64{1, 0}, []int64{th.kills.Load(), th.closes.Load()})
+			} else {
+				assert.EqualValues(b, []int64{0, 1}, []int64{th.kills.Load(), th.closes.Load()})
+			}
+		}
+		st := b.s.Stat()
+		assert.EqualValues(b, []uint64{3, 1, 2}, []uint64{st.Opened, st.Closed, st.Revoked})
+		for _, l := range []*Lease[*thing]{x, k1} {
+			assert.Equal(b, ErrClosed, l.Put(), "a late put returns")
+			assert.Equal(b, ErrNotLeased, l.Put())
+		}
+		assert.Equal(b, ErrClosed, k2.Discard())
+	})
+}
+
+func TestCloseAllWithAnEndedContext(t *testing.T) {
+	var closeErr error
+	closing := func(ctx context.Context, _ *thing) error { closeErr = ctx.Err(); return nil }
+	inBed(t, Config[*thing]{MaxOpen: 3, Close: closing}, func(b *bed) {
+		idle, lent := b.get().lease(), b.get().lease()
+		b.put(idle)
+		begun := time.Now()
+		var c *CloseError
+		require.ErrorAs(b, b.s.CloseAll(b.ended()), &c)
+		assert.Zero(b, time.Since(begun))
+		assert.ErrorIs(b, c, context.Canceled)
+		assert.NoError(b, closeErr, "a Close that begins gets its time")
+		assert.Equal(b, ErrClosed, lent.Put())
+	})
+}
+
+func TestCloseAllWithNothingLeftBehindIsNoError(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		b.put(b.get().lease())
+		assert.NoError(b, b.s.CloseAll(b.ended()))
+	})
+}
+
+func TestCloseAllTwice(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		l := b.get().lease()
+		var first, second error
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		one := in(func() { first = b.s.CloseAll(b.Context()) })
+		synctest.Wait()
+		two := in(func() { second = b.s.CloseAll(ctx) }) // its time counts for both
+		<-one
+		<-two
+		var c *CloseError
+		require.ErrorAs(b, first, &c)
+		assert.Equal(b, first, second, "a concurrent one shares the result")
+		assert.ErrorIs(b, c, context.DeadlineExceeded)
+		assert.Equal(b, ErrClosed, b.s.CloseAll(b.Context()))
+		assert.Equal(b, ErrClosed, b.s.CloseAll(b.ended()))
+		assert.Equal(b, ErrClosed, l.Put())
+	})
+}
+
+func TestCloseAllCancelsOpens(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		b.opening = takes(time.Hour)
+		w := b.get()
+		w.waits()
+		begun := time.Now()
+		assert.NoError(b, b.s.CloseAll(b.Context()))
+		assert.Zero(b, time.Since(begun))
+		assert.Equal(b, ErrClosed, w.fails())
+	})
+}
+
+func TestCloseAllNamesAnOpenThatIgnoresItsContext(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		b.opening = func(context.Context, int64) error { time.Sleep(time.Hour); return nil }
+		w := b.get()
+		w.waits()
+		begun := time.Now()
+		var c *CloseError
+		require.ErrorAs(b, b.s.CloseAll(b.Context()), &c)
+		assert.Equal(b, 250*time.Millisecond, time.Since(begun), "CloseGrace")
+		assert.Equal(b, []string{"Open"}, c.Hooks)
+		assert.Equal(b, ErrClosed, w.fails())
+		assert.Equal(b, ErrClosed, b.s.CloseAll(b.Context()))
+		assert.Equal(b, ErrClosed, b.get().fails())
+		assert.Zero(b, b.s.Stat().Open)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.True(b, isClosed(b.s.closed), "the supervisor ends when the last helper has reported")
+		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "rule 11: somebody closes what came late")
+	})
+}
+
+func TestCloseAllNamesHooksThatHang(t *testing.T) {
+	hang := func(context.Context, *thing) error { time.Sleep(time.Hour); return nil }
+	cfg := Config[*thing]{
+		MaxOpen: 4, Clean: hang, Close: hang, Kill: func(*thing) { time.Sleep(time.Hour) },
+		Judge: func(th *thing) Verdict { return map[int64]Verdict{1: Clean}[th.id] },
+	}
+	inBed(t, cfg, func(b *bed) {
+		cleaned, closed, lent := b.get().lease(), b.get().lease(), b.get().lease()
+		b.put(cleaned)
+		b.discard(closed)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		var c *CloseError
+		require.ErrorAs(b, b.s.CloseAll(ctx), &c)
+		assert.Equal(b, 251*time.Millisecond, time.Since(begun), "the context and the grace")
+		assert.ElementsMatch(b, []string{"Clean", "Close", "Kill"}, c.Hooks)
+		assert.Len(b, c.Leases, 1)
+		assert.NoError(b, lent.Put(), "a late put returns")
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		assert.True(b, isClosed(b.s.closed))
+		assert.EqualValues(b, []int64{0, 1}, []int64{b.thing(3).closes.Load(), b.thing(3).kills.Load()}, "revoked")
+	})
+}
+
+func TestCloseAllReturnsAtTheEndOfTheGrace(t *testing.T) {
+	cfg := Config[*thing]{
+		MaxOpen: 1, Judge: func(*thing) Verdict { return Clean },
+		Clean: func(ctx context.Context, _ *thing) error {
+			<-ctx.Done()
+			time.Sleep(200 * time.Millisecond)
+			return ctx.Err()
+		},
+		Close: func(context.Context, *thing) error { time.Sleep(time.Hour); return nil }, // begins late
+	}
+	inBed(t, cfg, func(b *bed) {
+		b.put(b.get().lease())
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		var c *CloseError
+		require.ErrorAs(b, b.s.CloseAll(ctx), &c)
+		assert.Equal(b, 1250*time.Millisecond, time.Since(begun))
+		assert.Equal(b, []string{"Close"}, c.Hooks)
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestCloseAllWhileTheFirstFillGoesOn(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3, MinOpen: 3}, func(b *bed) {
+		assert.NoError(b, b.s.CloseAll(b.Context()))
+	})
+}
+
+func TestCloseAllWaitsForACleanUnderWay(t *testing.T) {
+	clean := func(context.Context, *thing) error { time.Sleep(time.Second); return nil }
+	inBed(t, Config[*thing]{MaxOpen: 1, Clean: clean, Judge: func(*thing) Verdict { return Clean }}, func(b *bed) {
+		b.put(b.get().lease())
+		begun := time.Now()
+		assert.NoError(b, b.s.CloseAll(b.Context()))
+		assert.Equal(b, time.Second, time.Since(begun))
+	})
+}
+
+func TestStartedAndClosed(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		assert.NoError(b, b.s.CloseAll(b.Context()))
+		assert.Equal(b, Stat{Limit: 1}, b.s.Stat())
+		assert.Zero(b, b.dials.Load())
+	})
+}

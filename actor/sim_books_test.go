@@ -1,0 +1,237 @@
+package actor
+
+// The machine's books compared with the world.
+
+// checkBooks is done after every event.
+func (w *simWorld) checkBooks() {
+	w.booksOfPlaces()
+	w.booksOfSlots()
+	w.booksOfQueue()
+	w.booksOfKeys()
+	w.inv1PlacesWithinLimit()
+}
+
+// booksOfPlaces: the counters are what they count.
+func (w *simWorld) booksOfPlaces() {
+	m := w.m
+	w.must(len(m.jobs) == len(w.helpers), "booksOfJobs", "%d jobs, %d helpers", len(m.jobs), len(w.helpers))
+	dialing, closing, lost := 0, 0, 0
+	for _, h := range w.helpers {
+		switch {
+		case h.j.freed:
+			w.must(w.clock >= h.grace || h.isExtra(), "graceIsKept", "the place of %s was freed too early", jobNames[h.j.kind])
+			if h.j.kind.mends() {
+				lost++
+			}
+		case h.j.kind == dialJob:
+			dialing++
+		case h.j.kind >= closeJob:
+			closing++
+		}
+	}
+	w.must(m.dialing == dialing, "booksOfPlaces", "dialing is %d, not %d", dialing, m.dialing)
+	w.must(m.closing == closing, "booksOfPlaces", "closing is %d, not %d", closing, m.closing)
+	w.must(len(m.slots) == w.known, "booksOfPlaces", "%d slots are open, not %d", w.known, len(m.slots))
+	w.must(m.open == w.known-lost, "booksOfPlaces", "open is %d, not %d", w.known-lost, m.open)
+	w.must(m.usable == w.usable(), "booksOfPlaces", "usable is %d, not %d", w.usable(), m.usable)
+	w.must(m.shut == w.gate, "gateHasOneToken", "shut is %v, the gate %v", m.shut, w.gate)
+}
+
+// isExtra is a job that took no place from the start: for a mend that lost its
+// own.
+func (h *simHelper) isExtra() bool { return h.j.kind >= closeJob && (h.thing.killed || h.thing.late) }
+
+// usable counts the slots that may be lent, now or after a mend.
+func (w *simWorld) usable() (n int) {
+	for _, sl := range w.m.slots {
+		if !isClosed(sl.recall) && !sl.value.killed {
+			n++
+		}
+	}
+	return n
+}
+
+// booksOfSlots: every slot is where the books say.
+func (w *simWorld) booksOfSlots() {
+	held := 0
+	for i, sl := range w.m.slots {
+		th, r := sl.value, &sl.desk
+		w.must(r.index == i, "booksOfSlots", "thing %d has index %d, not %d", th.id, i, r.index)
+		w.must(r.recalled == isClosed(sl.recall), "booksOfSlots", "thing %d recalled: %v", th.id, r.recalled)
+		w.must((r.binding != nil) == (th.refs > 0), "booksOfKeys", "thing %d has %d references", th.id, th.refs)
+		w.must(r.place == simPlace(th), "booksOfSlots", "thing %d is with %s, its place is %d", th.id, simOwners[th.owner], r.place)
+		if r.place == inHand {
+			held++
+		}
+	}
+	hands := w.m.hands
+	w.must(hands.len() == held, "booksOfSlots", "%d in hand, not %d", held, hands.len())
+	for _, sl := range hands.slots[hands.head:] {
+		w.must(sl.desk.place == inHand, "booksOfSlots", "thing %d is in hand, its place is %d", sl.value.id, sl.desk.place)
+	}
+}
+
+// simPlace is the place of a thing in the books, by its owner.
+func simPlace(th *simThing) place {
+	switch {
+	case th.killed:
+		return closing
+	case th.owner == theDesk:
+		return inHand
+	case th.owner == aHelper:
+		return mending
+	default:
+		return away
+	}
+}
+
+// booksOfQueue: the queue holds everybody who waits, once, by arrival.
+func (w *simWorld) booksOfQueue() {
+	q := &w.m.queue
+	n, unkeyed := 0, 0
+	var last *simTicket
+	for t := q.first; t != nil; t = t.wait.next {
+		w.must(t.wait.prev == last && t.wait.queued, "booksOfQueue", "a broken link")
+		w.must(last == nil || last.wait.arrival < t.wait.arrival, "booksOfQueue", "not by arrival")
+		w.must(w.whose(t).waits(), "booksOfQueue", "borrower %d is queued and does not wait", w.whose(t).id)
+		if t.wait.key == nil {
+			unkeyed++
+		}
+		n++
+		w.must(n <= q.len, "booksOfQueue", "longer than its length %d", q.len)
+		last = t
+	}
+	w.must(q.last == last && q.len == n && q.unkeyed == unkeyed, "booksOfQueue", "%d queued, not %d; %d without key, not %d", n, q.len, unkeyed, q.unkeyed)
+	w.must(q.len == w.waiting(), "booksOfQueue", "%d wait, %d are queued", w.waiting(), q.len)
+}
+
+func (w *simWorld) waiting() (n int) {
+	for _, b := range w.borrowers {
+		if b.waits() {
+			n++
+		}
+	}
+	return n
+}
+
+// booksOfKeys is inv12 too: the holders are the references.
+func (w *simWorld) booksOfKeys() {
+	found, loose := 0, 0
+	for key := 1; key <= w.keys; key++ {
+		b := w.m.keys[key]
+		if b == nil {
+			continue
+		}
+		found++
+		if b.slot == nil {
+			loose++
+			w.must(len(b.waiters) > 0 && b.holders == 0, "booksOfKeys", "key %d: nobody waits, %d hold nothing", key, b.holders)
+		} else {
+			w.must(len(b.waiters) == 0 && b.holders == b.slot.value.refs && b.slot.desk.binding == b, "inv12Holders",
+				"key %d: %d holders, %d references, %d wait", key, b.holders, b.slot.value.refs, len(b.waiters))
+		}
+		for _, t := range b.waiters {
+			w.must(t.wait.queued && t.wait.key == b && t.key == key, "booksOfKeys", "key %d: a waiter of another", key)
+		}
+	}
+	w.must(len(w.m.keys) == found && w.m.loose == loose, "booksOfKeys", "%d keys, not %d; %d loose, not %d", found, len(w.m.keys), loose, w.m.loose)
+	w.must(w.m.queue.unkeyed+w.m.loose == w.demand(), "booksOfKeys", "the demand is %d, not %d", w.demand(), w.m.queue.unkeyed+w.m.loose)
+}
+
+// inv1PlacesWithinLimit: by the world's account, and by the books, in which a
+// dial that lost its place takes one again while what it brought is closed.
+func (w *simWorld) inv1PlacesWithinLimit() {
+	w.must(w.taken() <= w.pool.MaxOpen, "inv1PlacesWithinLimit", "%d of %d places", w.taken(), w.pool.MaxOpen)
+	late := 0
+	for _, h := range w.helpers {
+		if h.j.kind == closeJob && h.thing.late && !h.j.freed {
+			late++
+		}
+	}
+	w.must(w.room() >= -late, "inv1PlacesWithinLimit", "%d places too many in the books", -w.room())
+}
+
+func (w *simWorld) room() int { return w.pool.MaxOpen - w.m.open - w.m.closing - w.m.dialing }
+
+// checkSettled is done after every settle.
+func (w *simWorld) checkSettled() {
+	w.must(w.next > w.clock, "timerIsRight", "settle asks for the past")
+	for _, h := range w.helpers {
+		w.must(h.j.freed || w.clock < h.grace, "graceIsKept", "%s still takes a place", jobNames[h.j.kind])
+		w.must(h.j.freed || w.next <= h.grace, "timerIsRight", "nothing is set for the grace of %s", jobNames[h.j.kind])
+	}
+	if w.closing {
+		w.must(w.m.queue.len+len(w.m.ready)+w.m.hands.len() == 0, "inv10NobodyServedAtTheEnd", "somebody or something waits for a pool that closes")
+		w.must(!w.forced || w.m.end.answered || w.next <= w.forceAt, "inv10CloseAllReturns", "not even after its grace")
+		return
+	}
+	w.must(w.gate == (w.m.queue.len > 0), "gateFollowsQueue", "%d wait, the gate is shut: %v", w.m.queue.len, w.gate)
+	w.must(!w.fillFailed || len(w.m.ready) == 0, "inv6EveryGetReturns", "%d wait for a fill that failed", len(w.m.ready))
+	w.inv3NobodyWaitsBesideIdle()
+	w.inv3DemandIsMet()
+	w.inv8NothingOldAtRest()
+	w.timerIsRight()
+}
+
+// inv3NobodyWaitsBesideIdle: what the hands keep did not fit on the shelf, or
+// everybody waits for a look.
+func (w *simWorld) inv3NobodyWaitsBesideIdle() {
+	if w.m.hands.len() == 0 {
+		return
+	}
+	w.must(w.gate || w.overflowed, "inv3NobodyWaitsBesideIdle", "the hands keep %d, the gate is open", w.m.hands.len())
+	for _, b := range w.borrowers {
+		w.must(!b.waits() || w.promised(b), "inv3NobodyWaitsBesideIdle", "borrower %d waits, the desk has %d", b.id, w.m.hands.len())
+	}
+}
+
+// inv3DemandIsMet: a dial is made wherever one is allowed, and who cannot hope
+// is refused.
+func (w *simWorld) inv3DemandIsMet() {
+	w.must(w.demand() <= w.coming() || w.room() <= 0 || !w.mayDial(), "inv3DemandIsMet",
+		"%d come for %d, %d places are free", w.coming(), w.demand(), w.room())
+	w.must(w.m.queue.len == 0 || !w.hopeless(), "inv6RefusalIsACondition", "%d wait without hope", w.m.queue.len)
+	for _, b := range w.borrowers {
+		if b.waits() && b.patience != Wait && !w.promised(b) {
+			w.must(b.patience == NoWait && w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d waits for a borrower", b.id)
+		}
+	}
+}
+
+// inv8NothingOldAtRest: no recalled slot rests, unless somebody is about to
+// tell the desk.
+func (w *simWorld) inv8NothingOldAtRest() {
+	hands := w.m.hands
+	for _, sl := range hands.slots[hands.head:] {
+		w.must(!isClosed(sl.recall), "inv8NothingOldAtRest", "thing %d is old and in hand", sl.value.id)
+	}
+	for _, sl := range w.shelf {
+		w.must(!isClosed(sl.recall) || w.gate || w.nudgeComes(), "inv8NothingOldAtRest", "thing %d is old and on the shelf", sl.value.id)
+	}
+}
+
+func (w *simWorld) nudgeComes() bool {
+	for _, b := range w.borrowers {
+		if b.pc == pcPushed {
+			return true
+		}
+	}
+	for _, msg := range w.inbox {
+		if msg.kind == nudgeMessage {
+			return true
+		}
+	}
+	return w.m.sweep
+}
+
+// timerIsRight: whatever changes by time alone is looked at in time.
+func (w *simWorld) timerIsRight() {
+	if w.m.queue.len == 0 && !w.m.filling {
+		return
+	}
+	w.must(!w.backoff() || w.next <= w.out.until, "timerIsRight", "nothing is set for the end of the backoff")
+	for _, h := range w.helpers {
+		counts := h.j.kind < closeJob && w.clock < h.began+hedge
+		w.must(!counts || w.next <= h.began+hedge, "timerIsRight", "nothing is set for the hedge of %s", jobNames[h.j.kind])
+	}
+}

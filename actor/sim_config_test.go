@@ -1,0 +1,137 @@
+package actor
+
+import (
+	"context"
+	"time"
+)
+
+// simConfig is the climate of one episode: what the pool may do, how its
+// borrowers behave, and how the world fails.
+type simConfig struct {
+	pool      Config[*simThing]
+	shelfSize int // smaller than MaxOpen where a pool has more than shelfSize
+	borrowers int
+	keys      int
+
+	// Of a hundred cases.
+	keyed, hasty, awaitsFill int // requests
+	discards, impatient      int // borrowers that discard; whose context ends early
+	unfit                    int // verdicts other than Keep
+	dialFails, permanent     int
+	otherFails               int // cleans, checks, closes
+	hangs                    int // jobs that ignore their context
+	freezes                  int // borrowers preempted for long, at a step
+
+	// Of ten thousand steps.
+	resetting, questions, closes, leap int
+
+	deskShare int           // of a hundred steps, those of the supervisor
+	bustle    int           // most steps of others between two of the supervisor
+	batch     int           // most messages between two settles
+	tick      time.Duration // most that the clock moves in a step
+	slow      time.Duration // most that a job takes
+
+	// pure has nothing that could excuse an Open too many.
+	pure bool
+}
+
+func newSimConfig(d *simDice) simConfig {
+	c := simConfig{
+		borrowers: d.between(1, 12),
+		keys:      d.between(1, 3),
+		deskShare: d.between(5, 60),
+		bustle:    d.between(0, 6),
+		batch:     d.pickInt(2, 4, 16),
+		tick:      d.pick(time.Microsecond, 20*time.Microsecond, 300*time.Microsecond),
+		slow:      d.pick(200*time.Microsecond, 3*time.Millisecond, 60*time.Millisecond),
+	}
+	c.pool = simPool(d)
+	c.shelfSize = c.pool.MaxOpen
+	if d.in(15) {
+		c.shelfSize = d.between(1, c.pool.MaxOpen)
+	}
+	if d.in(50) {
+		c.keyed = d.pick20()
+	}
+	if d.in(40) {
+		c.hasty = d.pick20()
+	}
+	c.impatient = d.n(3) * d.n(30)
+	c.freezes = d.n(2) * d.n(8)
+	c.questions = d.n(200)
+	if d.in(20) {
+		c.calm()
+		return c
+	}
+	c.rough(d)
+	return c
+}
+
+// pick20 is a share that is rare, common, or everybody's.
+func (d *simDice) pick20() int { return []int{5, 20, 50, 100}[d.n(4)] }
+
+func simPool(d *simDice) Config[*simThing] {
+	verdict := func(*simThing) Verdict { panic("the machine asked for a verdict") }
+	mend := func(context.Context, *simThing) error { panic("the machine mended") }
+	p := Config[*simThing]{
+		MaxOpen:      d.between(1, 6),
+		MaxDials:     d.pickInt(0, 0, 1, 2, 3),
+		LookAfter:    d.pick(0, 10*time.Microsecond, 20*time.Millisecond),
+		OpenTimeout:  d.pick(0, 5*time.Millisecond, 400*time.Millisecond, 3*time.Second),
+		CleanTimeout: d.pick(0, 5*time.Millisecond, 2*time.Second),
+		CloseGrace:   d.pick(0, time.Millisecond, 2*time.Second),
+		BackoffMin:   d.pick(0, time.Millisecond),
+		Kill:         func(*simThing) { panic("the machine killed") },
+	}
+	if d.in(30) {
+		p.MinOpen = d.between(0, p.MaxOpen)
+	}
+	if d.in(40) {
+		p.Outage = WaitForServer
+	}
+	if d.in(70) {
+		p.Judge = verdict
+	}
+	if d.in(70) {
+		p.Look = verdict
+	}
+	if d.in(80) {
+		p.Clean = mend
+	}
+	if d.in(80) {
+		p.Check = mend
+	}
+	return p.withDefaults()
+}
+
+func (d *simDice) pickInt(of ...int) int { return of[d.n(len(of))] }
+
+// calm is a world in which the number of Opens is bounded by the borrowers.
+func (c *simConfig) calm() {
+	c.pure = true
+	c.pool.MinOpen, c.pool.Look = 0, nil
+	c.pool.OpenTimeout, c.pool.CleanTimeout, c.pool.CloseGrace = time.Minute, time.Minute, time.Second
+	c.tick = min(c.tick, 20*time.Microsecond)
+}
+
+// rough is a world in which things fail.
+func (c *simConfig) rough(d *simDice) {
+	c.leap = d.n(100)
+	c.awaitsFill = d.n(2) * 3
+	c.discards = d.n(2) * d.n(30)
+	c.unfit = d.n(2) * d.n(60)
+	c.otherFails = d.n(2) * d.n(60)
+	if d.in(60) {
+		c.dialFails = d.pick20()
+		c.permanent = d.n(2) * d.n(40)
+	}
+	if d.in(40) {
+		c.hangs = d.pickInt(2, 10, 30)
+	}
+	if d.in(60) {
+		c.resetting = d.n(150)
+	}
+	if d.in(30) {
+		c.closes = d.n(50)
+	}
+}
