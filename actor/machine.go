@@ -126,8 +126,7 @@ func (m *machine[R]) unqueue(t *ticket[R]) {
 	}
 }
 
-// put is a slot that a borrower brought, with its verdict; unjudged says that
-// the borrower held it under a key and could not judge it.
+// put is a slot that a borrower brought, with its verdict.
 func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict) {
 	switch {
 	case sl.desk.place == revoked:

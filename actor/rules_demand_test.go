@@ -213,12 +213,14 @@ func TestRule07TryGetNeverDials(t *testing.T) {
 
 func TestRule07NoWaitWaitsForADialButNotForABorrower(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
-		b.opening = takes(500 * time.Millisecond)
+		b.opening = takes(3 * hedge)
 		noWait := Request{Patience: NoWait}
 		w := b.getWith(b.Context(), noWait)
 		w.waits()
 		assert.Equal(b, ErrExhausted, b.getWith(b.Context(), noWait).fails(), "the one that is coming is for the first")
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(2 * hedge)
+		w.waits() // also for one that takes long
+		time.Sleep(hedge)
 		l := w.lease()
 		assert.Equal(b, ErrExhausted, b.getWith(b.Context(), noWait).fails())
 		b.put(l)

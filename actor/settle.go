@@ -117,7 +117,8 @@ func (m *machine[R]) refuseAll(err error) {
 }
 
 // refuseHasty answers those who will not wait and were not served: TryOnly at
-// once, NoWait if no place is free or becoming free for it and nothing is coming.
+// once, NoWait if only borrowers could help: the places that are not lent go to
+// those before it.
 func (m *machine[R]) refuseHasty(now time.Duration) {
 	if len(m.hasty) == 0 {
 		return
@@ -128,7 +129,7 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 		case !t.wait.queued:
 		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
-		case t.patience == NoWait && m.upTo(t) <= m.coming(now)+max(0, m.room()+m.closing):
+		case t.patience == NoWait && m.upTo(t) <= m.cfg.MaxOpen-(m.open-m.mends()):
 			kept = append(kept, t)
 		default:
 			m.unqueue(t)

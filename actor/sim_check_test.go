@@ -112,10 +112,10 @@ func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 
-// inReach says whether something is on its way for b, those before it served:
-// a dial or a mend, or a place that is free or becomes free without a borrower.
+// inReach says whether b can be served without a borrower's help, those before
+// it served: a place is not lent, whatever is being done about it.
 func (w *simWorld) inReach(b *simBorrower) bool {
-	return w.ahead(b) < w.coming()+max(0, w.room()+w.m.closing)
+	return w.ahead(b) < w.m.cfg.MaxOpen-(w.m.open-w.m.mends())
 }
 
 // ahead is how many slots go to those who are served before b.

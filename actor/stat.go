@@ -60,12 +60,7 @@ type counters struct {
 
 func (m *machine[R]) stat() Stat {
 	idle := m.hands.len() + m.fx.shelved()
-	mends := 0
-	for _, j := range m.jobs {
-		if j.kind.mends() && !j.freed {
-			mends++
-		}
-	}
+	mends := m.mends()
 	return Stat{
 		Limit: m.cfg.MaxOpen, Open: m.open, Idle: idle, Mending: mends,
 		Leased:  max(0, m.open-idle-mends),
@@ -76,6 +71,16 @@ func (m *machine[R]) stat() Stat {
 		Refused: m.stats.refused, Cancelled: m.stats.cancelled,
 		Failures: m.outage.failures, LastError: m.outage.err,
 	}
+}
+
+// mends counts the open slots that are judged, looked at, cleaned or checked.
+func (m *machine[R]) mends() (n int) {
+	for _, j := range m.jobs {
+		if j.kind.mends() && !j.freed {
+			n++
+		}
+	}
+	return n
 }
 
 // leases lists what is lent. While the gate is open it first walks the shelf,
@@ -97,7 +102,7 @@ func (m *machine[R]) leases(now time.Duration) (leases []LeaseInfo) {
 }
 
 // walkShelf notes every slot on the shelf. Each is back before the next is
-// taken, so nobody finds the shelf empty because of it.
+// taken: who comes for the one in hand goes over the desk, and gets it there.
 func (m *machine[R]) walkShelf(now time.Duration) map[*slot[R]]bool {
 	rests := map[*slot[R]]bool{}
 	if m.shut {
