@@ -53,8 +53,14 @@
 //
 // # Reading the code
 //
-// What is done is decided in machine.go, settle.go, job.go, keys.go, outage.go
-// and ending.go: a plain state machine without goroutines. supervisor.go has
-// the channels, desk.go the supervisor's loop, helper.go the helpers, get.go and
-// put.go the borrowers' side.
+// The decisions are a plain state machine without goroutines: machine.go has
+// the books and the events, settle.go what follows from them, and beside it one
+// file for each thing that may follow: serve.go and refuse.go for those who wait,
+// gate.go, dial.go, outage.go, keys.go, job.go (what helpers do and how long they
+// may), fill.go (the first resources), ending.go (CloseAll). hand.go and ticket.go
+// hold the idle slots and the waiting requests, slot.go says who owns what.
+//
+// Around it: supervisor.go has the channels, desk.go the supervisor's loop,
+// helper.go the helpers, get.go and put.go the borrowers' side, stat.go what
+// the supervisor tells.
 package actor

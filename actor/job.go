@@ -151,31 +151,6 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	}
 }
 
-// dialed is the end of a dial. One that comes too late, or from before a
-// reset, brings a resource nobody may use.
-func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
-	if !j.freed {
-		m.dialing--
-	}
-	if j.err != nil {
-		m.failed(now, j)
-		return
-	}
-	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
-	m.ids++
-	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, place: inHand}
-	m.slots = append(m.slots, sl)
-	m.open++
-	m.usable++
-	m.stats.opened++
-	if j.freed || j.resets != m.resets {
-		m.close(now, sl)
-		return
-	}
-	m.recovered()
-	m.back(now, sl, Keep)
-}
-
 // overdue frees the places of helpers that took too long. The supervisor goes
 // on waiting for their reports. A mend that ignores its context is killed.
 func (m *machine[R]) overdue(now time.Duration) {
@@ -198,26 +173,5 @@ func (m *machine[R]) overdue(now time.Duration) {
 		default:
 			m.closing--
 		}
-	}
-}
-
-// coming counts the slots on their way to those who wait.
-func (m *machine[R]) coming(now time.Duration) (n int) {
-	for _, j := range m.jobs {
-		if m.comes(now, j) {
-			n++
-		}
-	}
-	return n
-}
-
-func (m *machine[R]) comes(now time.Duration, j *job[R]) bool {
-	switch {
-	case j.freed || now >= j.comes:
-		return false
-	case j.kind == dialJob:
-		return j.resets == m.resets
-	default:
-		return j.kind.mends() && !j.slot.desk.recalled
 	}
 }

@@ -1,0 +1,101 @@
+package actor
+
+import (
+	"context"
+	"time"
+)
+
+// demand is how many slots would serve everybody who waits.
+func (m *machine[R]) demand() int { return m.queue.unkeyed + m.loose }
+
+// dial opens what is missing and allowed.
+func (m *machine[R]) dial(now time.Duration) {
+	if m.queue.len == 0 && !m.filling {
+		return
+	}
+	for m.mayDial(now) && (m.demand() > m.coming(now) || m.filling && m.open+m.dialing < m.cfg.MinOpen) {
+		m.dialing++
+		m.start(&job[R]{
+			kind: dialJob, cause: m.causes(), timeout: m.cfg.OpenTimeout,
+			comes: now + hedge, deadline: now + m.cfg.OpenTimeout + m.cfg.CloseGrace,
+			epoch: m.outage.epoch, resets: m.resets,
+		})
+	}
+}
+
+// mayDial says whether another dial is allowed: a place is free, not too many
+// are under way, and in an outage the backoff has passed and this is the probe.
+// A dial that takes longer than the hedge holds nobody else back.
+func (m *machine[R]) mayDial(now time.Duration) bool {
+	if m.room() <= 0 || m.outage.backoff(now) {
+		return false
+	}
+	dials := 0
+	for _, j := range m.jobs {
+		if j.kind == dialJob && !j.freed && now < j.comes {
+			dials++
+			if m.outage.failures > 0 && j.epoch == m.outage.epoch {
+				return false
+			}
+		}
+	}
+	return dials < m.cfg.MaxDials
+}
+
+// causes finds the request that a dial is for: the first without one. Nil for
+// the first fill.
+func (m *machine[R]) causes() context.Context {
+	for t := m.queue.first; t != nil; t = t.wait.next {
+		if !t.wait.caused {
+			t.wait.caused = true
+			return t.ctx
+		}
+	}
+	return nil
+}
+
+// dialed is the end of a dial. One that comes too late, or from before a
+// reset, brings a resource nobody may use.
+func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
+	if !j.freed {
+		m.dialing--
+	}
+	if j.err != nil {
+		m.failed(now, j)
+		return
+	}
+	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
+	m.ids++
+	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, place: inHand}
+	m.slots = append(m.slots, sl)
+	m.open++
+	m.usable++
+	m.stats.opened++
+	if j.freed || j.resets != m.resets {
+		m.close(now, sl)
+		return
+	}
+	m.recovered()
+	m.back(now, sl, Keep)
+}
+
+// coming counts the slots on their way to those who wait.
+func (m *machine[R]) coming(now time.Duration) (n int) {
+	for _, j := range m.jobs {
+		if m.comes(now, j) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *machine[R]) comes(now time.Duration, j *job[R]) bool {
+	switch {
+	case j.freed || now >= j.comes:
+		return false
+	case j.kind == dialJob:
+		return j.resets == m.resets
+	default:
+		return j.kind.mends() && !j.slot.desk.recalled
+	}
+}

@@ -1,0 +1,63 @@
+package actor
+
+import "time"
+
+// shutGate sends every get and put over the desk.
+func (m *machine[R]) shutGate(now time.Duration) {
+	if !m.shut {
+		m.shut, m.shutAt = true, now
+		m.fx.shutGate()
+	}
+}
+
+// arrangeGate opens the gate when nobody waits, and lays what the hands hold
+// on the shelf. What does not fit stays in the hands.
+func (m *machine[R]) arrangeGate() {
+	if m.queue.len > 0 {
+		return
+	}
+	if m.shut {
+		m.shut = false
+		m.fx.openGate()
+	}
+	for range m.hands.len() {
+		m.lay(m.hands.pop())
+	}
+}
+
+// lay puts an idle slot on the shelf, or keeps it in the hands while the gate
+// is shut or the shelf is full.
+func (m *machine[R]) lay(sl *slot[R]) {
+	sl.desk.place = away
+	if m.shut || !m.fx.offer(sl) {
+		sl.desk.place = inHand
+		m.hands.push(sl)
+	}
+}
+
+// sweepShelf closes what is recalled on the shelf, one slot at a time: the
+// others are there for whoever comes meanwhile.
+func (m *machine[R]) sweepShelf(now time.Duration) {
+	if !m.sweep {
+		return
+	}
+	m.sweep = false
+	for range m.hands.len() {
+		m.sift(now, m.hands.pop())
+	}
+	for range m.fx.shelved() {
+		m.sift(now, m.fx.take())
+	}
+}
+
+// sift keeps an idle slot unless it is recalled.
+func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
+	switch {
+	case sl == nil:
+	case sl.desk.recalled:
+		m.note(now, sl)
+		m.close(now, sl)
+	default:
+		m.lay(sl)
+	}
+}
