@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -121,7 +120,7 @@ func (c *cluster) initdb(ctx context.Context) error {
 		return err
 	}
 	if p.wait(ctx) != nil {
-		p.end(syscall.SIGKILL)
+		p.end()
 		return c.failed(p, context.Cause(ctx))
 	}
 	if !p.cmd.ProcessState.Success() {
@@ -133,7 +132,7 @@ func (c *cluster) initdb(ctx context.Context) error {
 // close removes everything, from any state, also a half-made one.
 func (c *cluster) close() error {
 	if c.running != nil {
-		c.running.end(syscall.SIGQUIT)
+		c.running.end()
 		c.running = nil
 	}
 	if c.log != nil {

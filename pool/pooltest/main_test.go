@@ -15,12 +15,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain makes this binary, where childMode is set, the program that the watchdog tests end in various ways.
+// TestMain makes this binary, where childMode is set, the program that the watchdog tests end in various ways. After the tests it
+// checks what no single one of them can see.
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(childMode); mode != "" {
 		child(mode)
 	}
-	os.Exit(m.Run())
+	before := orphanedMemory()
+	code := m.Run()
+	if left := leftMemory(before); len(left) > 0 {
+		fmt.Println("shared memory is left behind:", left)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 const childMode = "POOLTEST_CHILD"

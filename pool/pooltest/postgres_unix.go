@@ -48,7 +48,7 @@ func (c *cluster) start(ctx context.Context) error {
 			return c.failed(p, errors.New(p.cmd.ProcessState.String()))
 		}
 		if ctx.Err() != nil {
-			p.end(syscall.SIGQUIT)
+			p.end()
 			return c.failed(p, context.Cause(ctx))
 		}
 	}

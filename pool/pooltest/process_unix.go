@@ -113,23 +113,25 @@ func (p *process) reap() {
 	p.watch.guard(0) // should the watchdog be dead, its close will say so
 }
 
-// signal sends sig to the program's process group: initdb and its children, or the postmaster, whose children have groups of
-// their own.
-func (p *process) signal(sig syscall.Signal) { syscall.Kill(-p.cmd.Process.Pid, sig) }
+// signal sends sig to the program itself. Its children it ends in order, so that no shared memory stays behind.
+func (p *process) signal(sig syscall.Signal) { p.cmd.Process.Signal(sig) }
 
-// end makes the program end by sig, however unwilling: ten seconds later it is killed. (After five the postmaster kills its
-// children.)
-func (p *process) end(sig syscall.Signal) {
-	for _, sig := range []syscall.Signal{sig, syscall.SIGKILL} {
-		p.signal(sig)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		err := p.wait(ctx)
-		cancel()
-		if err == nil {
-			return
+// end makes the program end, however unwilling: ten seconds after a SIGQUIT it is killed together with its process group. (The
+// postmaster, whose children have groups of their own, kills them after five; initdb ends when its child has finished a step.)
+func (p *process) end() {
+	p.signal(syscall.SIGQUIT)
+	if p.waitFor(10*time.Second) != nil {
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		if p.waitFor(10*time.Second) != nil {
+			p.reap() // what is left is a grandchild that has left the group
 		}
 	}
-	p.reap() // what is left is a grandchild that has left the group
+}
+
+func (p *process) waitFor(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return p.wait(ctx)
 }
 
 // failed says what has become of p.

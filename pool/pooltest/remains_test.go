@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +79,27 @@ func zombies() (found []string) {
 		}
 	}
 	return found
+}
+
+// leftMemory lists the shared memory that nobody uses and that was not there before. Others may come and go meanwhile.
+func leftMemory(before []string) (left []string) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		left = slices.DeleteFunc(orphanedMemory(), func(id string) bool { return slices.Contains(before, id) })
+		if len(left) == 0 {
+			break
+		}
+	}
+	return left
+}
+
+// orphanedMemory lists the System V shared memory to which no process is attached; each PostgreSQL, also those that initdb
+// runs, has a piece, and leaves it when it is killed. Where there is no such list it is empty.
+func orphanedMemory() (ids []string) {
+	list, _ := os.ReadFile("/proc/sysvipc/shm")
+	for line := range strings.Lines(string(list)) {
+		if fields := strings.Fields(line); len(fields) > 6 && fields[6] == "0" { // key shmid perms size cpid lpid nattch
+			ids = append(ids, fields[1])
+		}
+	}
+	return ids
 }

@@ -55,9 +55,9 @@ func startWatchdog(folder string) (*watchdog, error) {
 	return &watchdog{folder, cmd, pipe}, nil
 }
 
-// guard says which process group runs in the folder now; 0 is none.
-func (w *watchdog) guard(group int) error {
-	_, err := fmt.Fprintln(w.pipe, group)
+// guard says which process runs in the folder now, the leader of its process group; 0 is none.
+func (w *watchdog) guard(leader int) error {
+	_, err := fmt.Fprintln(w.pipe, leader)
 	return err
 }
 
