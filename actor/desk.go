@@ -1,7 +1,6 @@
 package actor
 
 import (
-	"math"
 	"runtime"
 	"time"
 )
@@ -134,7 +133,7 @@ func (d *desk[R]) finish() bool {
 	close(d.closed)
 	// Whoever sent before closed was closed is in the inbox, and answered now;
 	// whoever sends after it finds it closed.
-	d.drain(math.MaxInt)
+	d.drain(inboxSize)
 	return true
 }
 

@@ -66,7 +66,7 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 	}
 	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
 	m.ids++
-	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, place: inHand}
+	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, proven: true, place: inHand}
 	m.slots = append(m.slots, sl)
 	m.open++
 	m.usable++

@@ -47,8 +47,8 @@ func (m *machine[R]) hurry(j *job[R], now time.Duration) {
 	m.fx.cancel(j)
 }
 
-// closeIdle closes what is at rest: everything is recalled, so pick closes what
-// it finds.
+// closeIdle closes what is at rest. Everything is recalled by now, and pick
+// closes what is recalled until it finds something to lend, so it finds nothing.
 func (m *machine[R]) closeIdle(now time.Duration) { m.pick(now) }
 
 // revoke is a CloseAll whose context has ended: what is still lent is killed.

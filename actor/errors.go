@@ -16,9 +16,10 @@ var (
 	// does not wait, and the cause of a get that waited until its context ended.
 	ErrExhausted = errors.New("pool exhausted")
 
-	// ErrUnavailable says that no resource is open and none can be opened. The
-	// error that carries it wraps the failure of Open too, if there was one.
-	ErrUnavailable = errors.New("no connection available")
+	// ErrUnavailable says that a resource could not be opened: Open failed, or
+	// has not come to an end in time. The error that carries it wraps the
+	// failure of Open, if there was one.
+	ErrUnavailable = errors.New("no resource available")
 
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")

@@ -20,19 +20,20 @@ func (m *machine[R]) arrangeGate() {
 		m.shut = false
 		m.fx.openGate()
 	}
-	for range m.hands.len() {
-		m.lay(m.hands.pop())
+	for m.hands.len() > 0 && m.lay(m.hands.pop()) {
 	}
 }
 
-// lay puts an idle slot on the shelf, or keeps it in the hands while the gate
-// is shut or the shelf is full.
-func (m *machine[R]) lay(sl *slot[R]) {
-	sl.desk.place = away
-	if m.shut || !m.fx.offer(sl) {
-		sl.desk.place = inHand
-		m.hands.push(sl)
+// lay puts an idle slot on the shelf. It keeps it in the hands, and says so,
+// while the gate is shut or the shelf is full.
+func (m *machine[R]) lay(sl *slot[R]) bool {
+	sl.desk.place, sl.desk.proven = away, false
+	if !m.shut && m.fx.offer(sl) {
+		return true
 	}
+	sl.desk.place = inHand
+	m.hands.push(sl)
+	return false
 }
 
 // sweepShelf closes what is recalled on the shelf, one slot at a time: the

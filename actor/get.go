@@ -23,10 +23,12 @@ const (
 	// Wait waits until a resource comes or the context ends.
 	Wait Patience = iota
 	// NoWait waits for a resource to be opened, cleaned or replaced, but not
-	// for a borrower: ErrExhausted if every one is lent.
+	// for a borrower: ErrExhausted if every one is lent, ErrUnavailable if none
+	// can be opened now (see OutagePolicy).
 	NoWait
 	// TryOnly takes an idle resource or gets ErrExhausted (in an outage
-	// ErrUnavailable). It neither waits nor opens one.
+	// ErrUnavailable). It opens none, and waits for nothing but, with a key,
+	// until the resource it gets has been looked at: at most a second.
 	TryOnly
 )
 
@@ -97,7 +99,7 @@ func (s *Supervisor[R]) fromShelf() *Lease[R] {
 		select {
 		case sl := <-s.idle:
 			s.at(afterTake)
-			if s.fit(sl) {
+			if s.fit(sl, false) {
 				return sl.lease()
 			}
 		default:
@@ -108,12 +110,12 @@ func (s *Supervisor[R]) fromShelf() *Lease[R] {
 }
 
 // fit looks at a slot before it is used. An unfit one goes to the desk.
-func (s *Supervisor[R]) fit(sl *slot[R]) bool {
+func (s *Supervisor[R]) fit(sl *slot[R], fresh bool) bool {
 	if isClosed(sl.recall) {
 		s.send(message[R]{kind: putMessage, slot: sl})
 		return false
 	}
-	if s.cfg.Look == nil {
+	if s.cfg.Look == nil || fresh {
 		return true
 	}
 	now := s.now()
@@ -174,7 +176,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 				s.recycle(t)
 			}
 			return nil, a.err
-		case t.key != nil || s.fit(a.slot):
+		case t.key != nil || s.fit(a.slot, a.fresh):
 			s.recycle(t)
 			return a.slot, nil
 		}

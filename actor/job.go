@@ -142,7 +142,7 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	case j.err != nil:
 		m.close(now, j.slot)
 	default:
-		j.slot.since = now
+		j.slot.since, j.slot.desk.proven = now, true
 		m.back(now, j.slot, Keep)
 		if j.bound != nil && j.slot.desk.place == inHand {
 			// The others may all need a look too: this one has had it.

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,55 @@ func TestWaitErrorTellsHowThingsStand(t *testing.T) {
 		b.put(x)
 		b.put(y)
 		b.put(other.lease())
+	})
+}
+
+// A resource that has just been checked is not looked at again, however late
+// its borrower wakes: in real time, where that takes more than a nanosecond.
+func TestFreshIsNotLookedAtAgain(t *testing.T) {
+	ok := func(context.Context, int) error { return nil }
+	s, err := Start(t.Context(), Config[int]{
+		Open: func(context.Context) (int, error) { return 1, nil }, Close: ok, Check: ok,
+		Look: func(int) Verdict { return Check }, LookAfter: time.Nanosecond, MaxOpen: 1,
+	})
+	require.NoError(t, err)
+	for range 10 {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		l, err := s.Get(ctx)
+		cancel()
+		require.NoError(t, err)
+		require.NoError(t, l.Put())
+	}
+	require.NoError(t, s.CloseAll(t.Context()))
+}
+
+// What ended the wait of a fill, and of a get while dials fail, is not that
+// something is lent.
+func TestWaitErrorNamesTheCause(t *testing.T) {
+	var dials atomic.Int64
+	oneHangs := func(ctx context.Context) (*thing, error) {
+		if dials.Add(1) == 2 {
+			<-ctx.Done()
+		}
+		return nil, ctx.Err()
+	}
+	inBed(t, Config[*thing]{MaxOpen: 2, MinOpen: 2, Open: oneHangs}, func(b *bed) {
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		err := b.s.Ready(ctx)
+		assert.ErrorIs(b, err, context.DeadlineExceeded)
+		assert.ErrorIs(b, err, ErrUnavailable)
+		assert.NotErrorIs(b, err, ErrExhausted)
+	})
+	inBed(t, Config[*thing]{MaxOpen: 2, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
+		x := b.get().lease()
+		b.opening = failing(0, 2)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		_, err := b.s.Get(ctx)
+		assert.ErrorIs(b, err, context.DeadlineExceeded)
+		assert.ErrorIs(b, err, errServer, "why nothing was opened")
+		b.put(x)
 	})
 }
 

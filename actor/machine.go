@@ -5,7 +5,7 @@ import "time"
 // machine decides: whom to serve, when to dial, what is closed, what a failure
 // means. It is plain and single-threaded: it is told the time and what
 // happened, and says what should be done by calling its effects. It starts no
-// goroutine, reads no clock, and sees no channel.
+// goroutine, reads no clock, and neither sends nor receives.
 //
 // Events change the books; settle compares the books with the time and acts.
 // After a batch of events one settle is enough.

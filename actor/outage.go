@@ -51,7 +51,11 @@ func (m *machine[R]) recovered() {
 // hopeless is the condition under which waiters are refused: nothing usable is
 // open, nothing is on its way, and dials are held back.
 func (m *machine[R]) hopeless(now time.Duration) bool {
-	return m.outage.backoff(now) &&
-		(m.cfg.Outage == FailFast || m.outage.permanent) &&
-		m.usable == 0 && m.coming(now) == 0
+	return m.usable == 0 && m.stuck(now)
+}
+
+// stuck is the same for who does not wait for borrowers: what is lent is no
+// hope.
+func (m *machine[R]) stuck(now time.Duration) bool {
+	return m.outage.backoff(now) && (m.cfg.Outage == FailFast || m.outage.permanent) && m.coming(now) == 0
 }

@@ -11,8 +11,8 @@ func (m *machine[R]) refuseAll(err error) {
 }
 
 // refuseHasty answers those who will not wait and were not served: TryOnly at
-// once, NoWait if only borrowers could help: the places that are not lent go to
-// those before it.
+// once, NoWait if only borrowers could help: in an outage, or if the places that
+// are not lent go to those before it.
 func (m *machine[R]) refuseHasty(now time.Duration) {
 	if len(m.hasty) == 0 {
 		return
@@ -23,6 +23,9 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 		case !t.wait.queued:
 		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
+		case t.patience == NoWait && m.stuck(now):
+			m.unqueue(t)
+			m.refuseOne(t, unavailable(m.outage.err))
 		case t.patience == NoWait && m.upTo(t) <= m.cfg.MaxOpen-(m.open-m.mends()):
 			kept = append(kept, t)
 		default:

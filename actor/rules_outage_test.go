@@ -242,6 +242,18 @@ func TestRule09RefusalIsACondition(t *testing.T) {
 	})
 }
 
+// A borrower is no help to who does not wait for one.
+func TestRule09NoWaitIsRefusedThoughSomethingIsLent(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 2, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
+		x := b.get().lease()
+		b.opening = failing(0, 2)
+		err := b.getWith(b.Context(), Request{Patience: NoWait}).fails()
+		assert.ErrorIs(b, err, ErrUnavailable)
+		assert.ErrorIs(b, err, errServer)
+		b.put(x)
+	})
+}
+
 func TestRule09NobodyIsRefusedWhileSomethingIsComing(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
 		b.opening = func(ctx context.Context, n int64) error {

@@ -50,13 +50,14 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 // grant lends sl to t, and to whoever shares t's key.
 func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 	m.note(now, sl)
-	sl.desk.place = away
+	fresh := sl.desk.proven && !m.rested(now, sl)
+	sl.desk.place, sl.desk.proven = away, false
 	if t.wait.key != nil {
 		m.bind(now, t.wait.key, sl)
 		return
 	}
 	m.queue.remove(t)
-	m.fx.answer(t, answer[R]{slot: sl})
+	m.fx.answer(t, answer[R]{slot: sl, fresh: fresh})
 }
 
 // rested says whether sl must be looked at before it is used. The borrower of

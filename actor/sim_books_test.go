@@ -193,7 +193,7 @@ func (w *simWorld) inv3DemandIsMet() {
 	w.must(w.m.queue.len == 0 || !w.hopeless(), "inv6RefusalIsACondition", "%d wait without hope", w.m.queue.len)
 	for _, b := range w.borrowers {
 		if b.waits() && b.patience != Wait && !w.promised(b) {
-			w.must(b.patience == NoWait && w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d waits for a borrower", b.id)
+			w.must(b.patience == NoWait && w.inReach(b) && !w.stuck(), "noWaitWaitsForWhatComes", "borrower %d waits for a borrower", b.id)
 		}
 	}
 }

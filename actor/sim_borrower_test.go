@@ -24,6 +24,7 @@ type simBorrower struct {
 	fill     bool // waits for the first fill
 	gaveUp   bool // its context ended before it had its slot
 	viaDesk  bool
+	fresh    bool
 	resets   int // done when the get began
 	verdict  Verdict
 	uses     int
@@ -158,7 +159,7 @@ func (b *simBorrower) fit(w *simWorld) {
 	switch {
 	case isClosed(b.sl.recall):
 		b.pc = pcUnfit
-	case w.pool.Look == nil:
+	case w.pool.Look == nil || b.viaDesk && b.fresh:
 		b.pc = pcLend
 	default:
 		b.pc = pcLend
@@ -261,7 +262,7 @@ func (b *simBorrower) receive(w *simWorld) {
 		b.end(w, "gets an error")
 		return
 	}
-	b.sl, b.pc = a.slot, pcFit
+	b.sl, b.fresh, b.pc = a.slot, a.fresh, pcFit
 	if b.key == 0 {
 		w.move(b.sl, aReply, aBorrower, b)
 	}

@@ -24,6 +24,9 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	if b.key == 0 {
 		w.inv5InOrderOfArrival(b)
 		w.inv8Granted(a.slot)
+		if a.fresh {
+			w.checkRested(th, w.clock)
+		}
 		w.move(a.slot, theDesk, aReply, b)
 		return
 	}
@@ -155,13 +158,17 @@ func (w *simWorld) demand() (n int) {
 func (w *simWorld) checkUnavailable(b *simBorrower, err error) {
 	w.must(errors.Is(err, ErrUnavailable), "inv6RightError", "borrower %d gets %v", b.id, err)
 	w.must(w.out.err != nil && errors.Is(err, w.out.err), "inv6NoOldError", "borrower %d gets %q, the outage's is %v", b.id, err, w.out.err)
-	w.must(w.hopeless(), "inv6NoOldError", "borrower %d is refused though there is hope", b.id)
+	w.must(w.hopeless() || b.patience == NoWait && w.stuck(), "inv6NoOldError", "borrower %d is refused though there is hope", b.id)
 }
 
 func (w *simWorld) backoff() bool { return w.out.failures > 0 && w.clock < w.out.until }
 
 func (w *simWorld) hopeless() bool {
-	return w.backoff() && (w.pool.Outage == FailFast || w.out.permanent) && w.usable() == 0 && w.coming() == 0
+	return w.usable() == 0 && w.stuck()
+}
+
+func (w *simWorld) stuck() bool {
+	return w.backoff() && (w.pool.Outage == FailFast || w.out.permanent) && w.coming() == 0
 }
 
 // coming is how many slots are on their way.

@@ -32,6 +32,7 @@ type record[R any] struct {
 	recalled bool          // recall is closed
 	opened   time.Duration // since the supervisor's start
 	seen     time.Duration // when the desk last had it in its hands
+	proven   bool          // opened or mended, and not lent or laid since
 	binding  *binding[R]   // the key it is lent under, if any
 }
 

@@ -146,11 +146,12 @@ func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
 
 // waitError tells a borrower that gave up how things stand.
 func (m *machine[R]) waitError(now time.Duration, t *ticket[R]) error {
+	s := m.stat()
 	cause := error(ErrExhausted)
-	if m.usable == 0 {
+	dials := m.outage.failures > 0 && m.dialing+m.room() > 0 // they fail, and one is wanted
+	if t.ready || s.Leased == 0 || dials {
 		cause = unavailable(m.outage.err)
 	}
-	s := m.stat()
 	return &WaitError{
 		Cause: cause, Waited: now - t.wait.since, Limit: s.Limit,
 		Leased: s.Leased, Waiting: s.Waiting, Oldest: m.oldest(now),

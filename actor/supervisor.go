@@ -69,7 +69,7 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 		closed:  make(chan struct{}),
 		tickets: make(chan *ticket[R], ticketsKept),
 		began:   time.Now(),
-		values:  ctx,
+		values:  context.WithoutCancel(ctx),
 	}
 	go newDesk(s).run()
 	return s, nil
@@ -136,7 +136,8 @@ func (s *Supervisor[R]) Leases() []LeaseInfo {
 // Reset makes every resource old: idle ones are closed now, lent ones when
 // they are put, those being opened when they arrive. A Get that begins after
 // Reset returned never yields an old one, except under a key that is bound
-// already. Reset returns at once; the error is ErrClosed.
+// already. Reset returns at once; the error is ErrClosed once the supervisor has
+// ended.
 func (s *Supervisor[R]) Reset() error {
 	_, ok := ask(s, func(m *machine[R], _ time.Duration) struct{} { m.reset(); return struct{}{} })
 	if !ok {
@@ -147,7 +148,8 @@ func (s *Supervisor[R]) Reset() error {
 
 // Ready blocks until the first fill is complete, MinOpen resources opened, or
 // given up because an Open failed: then the error is ErrUnavailable and wraps
-// the failure. It blocks until ctx ends at the latest.
+// the failure. It blocks until ctx ends at the latest: then the error is a
+// [*WaitError]. The other error is ErrClosed.
 func (s *Supervisor[R]) Ready(ctx context.Context) error {
 	t := s.ticket()
 	t.ctx, t.ready = ctx, true
@@ -169,10 +171,11 @@ func (s *Supervisor[R]) Ready(ctx context.Context) error {
 // counts for both.
 func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	done := make(chan error, 1)
+	cause := context.Cause(ctx) // asked here: a context may be the caller's own code
 	if !s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) {
 		m.closeAll(now, done)
-		if ctx.Err() != nil {
-			m.revoke(now, context.Cause(ctx))
+		if cause != nil {
+			m.revoke(now, cause)
 		}
 	}}) {
 		return ErrClosed
@@ -182,7 +185,8 @@ func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 		return err
 	case <-s.closed:
 	case <-ctx.Done():
-		s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) { m.revoke(now, context.Cause(ctx)) }})
+		ended := context.Cause(ctx)
+		s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) { m.revoke(now, ended) }})
 	}
 	select {
 	case err := <-done:

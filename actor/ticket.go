@@ -36,8 +36,9 @@ type waiting[R any] struct {
 
 // An answer is a slot or an error, never both.
 type answer[R any] struct {
-	slot *slot[R]
-	err  error
+	slot  *slot[R]
+	fresh bool // the slot has just proved to work: no look, however late the borrower wakes
+	err   error
 }
 
 // queue holds the waiting tickets in the order of their arrival at the desk.

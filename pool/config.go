@@ -26,7 +26,8 @@ type Config struct {
 
 	// AfterConnect is called with every new connection before anybody else
 	// sees it, for instance to register types. An error closes it and counts as
-	// a failure to connect. It runs where BeforeConnect does. Default: none.
+	// a failure to connect, and so does a connection that it leaves closed, busy
+	// or in a transaction. It runs where BeforeConnect does. Default: none.
 	AfterConnect func(ctx context.Context, c *pgx.Conn) error
 
 	// MaxConns is the most connections there are at any moment, those being

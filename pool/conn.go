@@ -29,7 +29,8 @@ func (c *Conn) session() *session {
 }
 
 // Release gives the connection back as [Pool.PutConn] does. Calling it again
-// does nothing.
+// does nothing. It tells no error; where one matters, such as a [Simple] pool's
+// ErrConcurrentUse, use PutConn.
 func (c *Conn) Release() {
 	if s := c.session(); s != nil {
 		_ = s.pool.PutConn(c)
@@ -54,8 +55,8 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 	return conn.Exec(ctx, sql, args...)
 }
 
-// Query runs a query; the rows must be closed before the next statement. See
-// [pgx.Conn.Query].
+// Query runs a query; the rows must be closed before the next statement, and
+// before the connection is put. See [pgx.Conn.Query].
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	conn := c.Conn()
 	if conn == nil {
@@ -94,7 +95,8 @@ func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 }
 
 // Begin begins a transaction. One that is still open when the connection is
-// put back is rolled back by the pool. See [pgx.Conn.Begin].
+// put back is rolled back by the pool, and answers ErrNotLeased from then on. See
+// [pgx.Conn.Begin].
 func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) {
 	return c.BeginTx(ctx, pgx.TxOptions{})
 }
@@ -105,7 +107,11 @@ func (c *Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 	if conn == nil {
 		return nil, ErrNotLeased
 	}
-	return conn.BeginTx(ctx, opts)
+	t, err := conn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{t, c}, nil
 }
 
 // Ping asks the server for a sign of life; see [pgx.Conn.Ping].

@@ -234,6 +234,16 @@ func TestConnectHooks(t *testing.T) {
 		"AfterConnect fails": func(c *pool.Config) {
 			c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { keep(conn); return broken }
 		},
+		"AfterConnect leaves a transaction": func(c *pool.Config) {
+			c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+				keep(conn)
+				_, err := conn.Exec(ctx, "begin; set local my.mark = 'broken'")
+				return err
+			}
+		},
+		"a hook of pgx's panics": func(c *pool.Config) {
+			c.ConnConfig.AfterConnect = func(context.Context, *pgconn.PgConn) error { panic("broken") }
+		},
 		"AfterConnect panics": func(c *pool.Config) {
 			c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { keep(conn); panic("broken") }
 		},
@@ -242,7 +252,7 @@ func TestConnectHooks(t *testing.T) {
 			p := start(t, change)
 			_, err := p.GetConn(background(t))
 			require.ErrorIs(t, err, pool.ErrUnavailable)
-			require.ErrorContains(t, err, "broken")
+			require.Regexp(t, "broken|in a transaction", err.Error())
 			a.await(0)
 			for _, conn := range kept {
 				require.True(t, conn.IsClosed())

@@ -18,8 +18,9 @@ var (
 	// ended.
 	ErrExhausted = actor.ErrExhausted
 
-	// ErrUnavailable says that no connection is open and none can be opened.
-	// The error that carries it wraps the failure to connect too.
+	// ErrUnavailable says that a connection could not be opened: connecting
+	// failed, or has not come to an end in time. The error that carries it
+	// wraps the failure, if there was one.
 	ErrUnavailable = actor.ErrUnavailable
 
 	// ErrNotLeased is the answer to a connection that has been put back: put

@@ -3,12 +3,14 @@ package pool
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/pgactor/pgactor/actor"
 )
 
-// Nothing of one borrower reaches the next: what a connection may have been
-// left in is judged at its put, without I/O, and mended by a helper.
+// No transaction of one borrower reaches the next: what a connection is left in
+// is judged at its put, without I/O, and mended by a helper. Session state (SET,
+// temporary tables, LISTEN, advisory locks) stays, as it does in psycopg2.
 
 // idle is the transaction status outside a transaction.
 const idle = 'I'
@@ -18,6 +20,9 @@ var errStillInTransaction = errors.New("connection is still in a transaction")
 // judge looks at what the borrower left.
 func (s *session) judge() actor.Verdict {
 	pc := s.conn.PgConn()
+	if s.peek == nil {
+		s.rest = time.Now()
+	}
 	switch {
 	case pc.IsClosed(), pc.IsBusy(): // busy: rows half read
 		return actor.Discard

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"time"
 
 	"github.com/pgactor/pgactor/actor"
 )
@@ -9,9 +10,18 @@ import (
 // A server that ends a connection while it rests says so on the socket. A look
 // there, without a round trip, keeps such a connection from its next borrower.
 
+// restless is the rest up to which a connection is taken to be alive.
+const restless = time.Millisecond
+
 // look is asked about a connection that has rested.
 func (s *session) look() actor.Verdict {
-	if s.peek == nil || s.conn.PgConn().Frontend().ReadBufferLen() > 0 {
+	if s.conn.PgConn().Frontend().ReadBufferLen() > 0 {
+		return actor.Check
+	}
+	if s.peek == nil {
+		if time.Since(s.rest) < restless {
+			return actor.Keep // the long lease before it was no rest
+		}
 		return actor.Check
 	}
 	switch s.peek() {

@@ -1,6 +1,9 @@
 package pool_test
 
 import (
+	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +54,98 @@ func terminatedWhileIdle(t *testing.T, connString string, opts []pool.GetOption)
 	require.NoError(t, c.Ping(background(t)))
 	c.Release()
 	killer.Release()
+}
+
+// slowWriter is a socket on which pgx finds a write slow when told so: then it
+// reads in the background, and that reader stays when the answer is complete.
+type slowWriter struct {
+	*net.TCPConn
+	slow *atomic.Bool
+}
+
+func (s slowWriter) Write(b []byte) (int, error) {
+	n, err := s.TCPConn.Write(b)
+	if s.slow.Load() {
+		time.Sleep(100 * time.Millisecond) // pgx counts a write of 15 as slow
+	}
+	return n, err
+}
+
+// The look at a rested connection does not wait for another reader of its socket.
+func TestLookBesideABackgroundReader(t *testing.T) {
+	config, err := pool.ParseConfig(server.ConnString())
+	require.NoError(t, err)
+	config.MaxConns = 1
+	var slow atomic.Bool
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return slowWriter{conn.(*net.TCPConn), &slow}, nil
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	c := get(t, p)
+	slow.Store(true)
+	_, err = c.Exec(background(t), "select 1")
+	require.NoError(t, err)
+	slow.Store(false)
+	require.Contains(t, stacks(), "bgreader")
+	c.Release()
+	<-time.After(5 * time.Millisecond) // the rest after which it is looked at
+	c = get(t, p)
+	require.NoError(t, c.Ping(background(t)))
+	c.Release()
+	require.NoError(t, p.CloseAll(background(t)))
+}
+
+// A connection that is no socket cannot be looked at: it is pinged when it has
+// rested, and not when it comes straight from a lease, however long that was.
+func TestRestedWithoutASocketIsPinged(t *testing.T) {
+	config, err := pool.ParseConfig(server.ConnString())
+	require.NoError(t, err)
+	config.MaxConns = 1
+	var writes atomic.Int64
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, addr)
+		return plainConn{conn, &writes}, err
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	c := get(t, p)
+	<-time.After(5 * time.Millisecond)
+	c.Release()
+	before := writes.Load()
+	<-time.After(5 * time.Millisecond)
+	c = get(t, p)
+	require.Greater(t, writes.Load(), before, "pinged")
+
+	// Killed at rest, it is not lent.
+	dead := pid(c)
+	c.Release()
+	a := newAdmin(t)
+	_, err = a.conn.Exec(background(t), "select pg_terminate_backend($1)", dead)
+	require.NoError(t, err)
+	<-time.After(5 * time.Millisecond)
+	c = get(t, p)
+	require.NotEqual(t, dead, pid(c))
+	require.NoError(t, c.Ping(background(t)))
+	c.Release()
+	require.NoError(t, p.CloseAll(background(t)))
+}
+
+// plainConn hides that it is a socket.
+type plainConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (p plainConn) Write(b []byte) (int, error) {
+	p.writes.Add(1)
+	return p.Conn.Write(b)
 }
 
 // What waits on the socket may be a notification: then the connection lives.

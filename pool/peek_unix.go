@@ -23,17 +23,17 @@ func newPeeker(conn net.Conn) peeker {
 		n   int
 		got error
 	)
-	recv := func(fd uintptr) bool {
+	recv := func(fd uintptr) {
 		n, _, got = syscall.Recvfrom(int(fd), buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return true // whatever came: do not wait for more
 	}
 	return func() sight {
-		got = nil
-		if err := rc.Read(recv); err != nil {
+		// Not rc.Read: that waits for other readers, and after a slow write pgx
+		// leaves one behind that reads until the server's next word.
+		if err := rc.Control(recv); err != nil {
 			return gone
 		}
 		switch {
-		case got == syscall.EAGAIN || got == syscall.EWOULDBLOCK || got == syscall.EINTR:
+		case got == syscall.EAGAIN || got == syscall.EWOULDBLOCK:
 			return quiet
 		case got == nil && n > 0:
 			return readable

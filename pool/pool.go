@@ -60,6 +60,7 @@ func NewWithConfig(ctx context.Context, config *Config) (*Pool, error) {
 		Clean:     func(ctx context.Context, s *session) error { return s.rollback(ctx) },
 		Check:     func(ctx context.Context, s *session) error { return s.check(ctx) },
 		Permanent: permanent,
+		LookAfter: restless,
 		MaxOpen:   int(config.MaxConns),
 		MinOpen:   int(config.MinConns),
 		MaxDials:  int(config.MaxConcurrentDials),
@@ -140,11 +141,12 @@ func (p *Pool) get(ctx context.Context, patience actor.Patience, opts []GetOptio
 
 // PutConn gives a connection back. It does no I/O and waits for nobody: a
 // connection in a transaction is rolled back by the pool before the next
-// borrower gets it, one that is closed or has unread rows is replaced. Bad
+// borrower gets it, one that is closed or has unread rows is closed for good.
+// Rows and batch results must be closed before, not after, the put. Bad
 // arguments change nothing: ErrForeignConn for a connection of another pool,
 // ErrNotLeased for one that has been put already, ErrWrongKey for a [WithKey]
-// that is not the connection's. ErrClosed says that CloseAll took the
-// connection away before.
+// that is not the connection's. ErrClosed says that CloseAll has taken
+// the connection away and ended.
 func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 	s := c.session()
 	switch {

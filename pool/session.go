@@ -11,16 +11,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/pgactor/pgactor/actor"
 )
 
 // A session is what the supervisor lends: a connection, and what the pool must
-// know about it. It belongs to whoever holds its lease; what is here never changes.
+// know about it. It belongs to whoever holds its lease; only rest ever changes.
 type session struct {
 	pool *Pool
 	conn *pgx.Conn
 	die  context.CancelFunc // ends whatever was dialed for this session
 	raw  net.Conn           // the socket below TLS
 	peek peeker             // nil where the socket cannot be looked at
+	rest time.Time          // where it cannot: when it was last put
 }
 
 // open connects. It runs in a helper of the supervisor's.
@@ -33,27 +35,46 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		}
 	}
 	life, die := context.WithCancel(context.Background())
+	opened := false
+	defer func() {
+		if !opened { // an error, or a hook of pgx's that panicked
+			die()
+		}
+	}()
 	cc.DialFunc = mortal(life, cc.DialFunc)
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
-		die()
 		return nil, err
 	}
+	opened = true
 	s := newSession(p, conn, die)
-	if c.AfterConnect != nil {
-		ready := false
-		defer func() {
-			if !ready { // an error, a panic or Goexit
-				_ = s.close(ctx)
-			}
-		}()
-		if err := c.AfterConnect(ctx, conn); err != nil {
-			return nil, err
-		}
-		ready = true
-	}
-	return s, nil
+	return s, s.afterConnect(ctx)
 }
+
+// afterConnect runs the hook, and closes the session unless it comes out fit
+// for a borrower.
+func (s *session) afterConnect(ctx context.Context) error {
+	hook := s.pool.config.AfterConnect
+	if hook == nil {
+		return nil
+	}
+	fit := false
+	defer func() {
+		if !fit { // also after a panic or Goexit
+			_ = s.close(ctx)
+		}
+	}()
+	if err := hook(ctx, s.conn); err != nil {
+		return err
+	}
+	if s.judge() != actor.Keep {
+		return errUnfitAfterConnect
+	}
+	fit = true
+	return nil
+}
+
+var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, busy or in a transaction")
 
 func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
 	raw := conn.PgConn().Conn()

@@ -25,8 +25,8 @@ func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*S
 }
 
 // GetConn lends an idle connection or opens one; ErrExhausted if maxconn are
-// lent. It blocks until the connection is open or ctx ends. [WithKey] works as
-// for [Pool.GetConn].
+// lent, ErrUnavailable if none can be opened. It blocks until the connection is
+// open or ctx ends. [WithKey] works as for [Pool.GetConn].
 func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 	if err := s.pool.enter(); err != nil {
 		return nil, err

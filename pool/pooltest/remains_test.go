@@ -7,8 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,25 +82,26 @@ func zombies() (found []string) {
 	return found
 }
 
-// leftMemory lists the shared memory that nobody uses and that was not there before. Others may come and go meanwhile.
-func leftMemory(before []string) (left []string) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		left = slices.DeleteFunc(orphanedMemory(), func(id string) bool { return slices.Contains(before, id) })
-		if len(left) == 0 {
-			break
+// dataIn returns the inode of the data folder of the server whose folder is in base, or zero while there is none.
+func dataIn(base string) uint64 {
+	paths, _ := filepath.Glob(base + "/*/data")
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			return info.Sys().(*syscall.Stat_t).Ino
 		}
 	}
-	return left
+	return 0
 }
 
-// orphanedMemory lists the System V shared memory to which no process is attached; each PostgreSQL, also those that initdb
-// runs, has a piece, and leaves it when it is killed. Where there is no such list it is empty.
-func orphanedMemory() (ids []string) {
+// memoryOf lists the System V shared memory to which no process is attached and whose key is that inode, as PostgreSQL has it: each
+// one, also those that initdb runs, has a piece, and leaves it when it is killed. Where there is no such list it finds none.
+func memoryOf(data uint64) (found []string) {
 	list, _ := os.ReadFile("/proc/sysvipc/shm")
 	for line := range strings.Lines(string(list)) {
-		if fields := strings.Fields(line); len(fields) > 6 && fields[6] == "0" { // key shmid perms size cpid lpid nattch
-			ids = append(ids, fields[1])
+		fields := strings.Fields(line) // key shmid perms size cpid lpid nattch
+		if len(fields) > 6 && fields[0] == strconv.Itoa(int(int32(data))) && fields[6] == "0" {
+			found = append(found, line)
 		}
 	}
-	return ids
+	return found
 }

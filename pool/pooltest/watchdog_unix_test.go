@@ -62,6 +62,15 @@ func (c *childProcess) line(t *testing.T) string {
 	return strings.TrimSpace(line)
 }
 
+// kill sends a signal to the child, or to its group where to is -1, and then is like gone.
+func (c *childProcess) kill(t *testing.T, to int, signal syscall.Signal) {
+	t.Helper()
+	data := dataIn(c.folder)
+	require.NoError(t, syscall.Kill(to*c.cmd.Process.Pid, signal))
+	c.gone(t)
+	assert.Empty(t, memoryOf(data))
+}
+
 // gone waits until the child, its server and all that belonged to it are gone.
 func (c *childProcess) gone(t *testing.T) {
 	t.Helper()
@@ -105,8 +114,7 @@ func TestNothingIsLeftAfterASignal(t *testing.T) {
 			c.line(t)
 			require.NotEmpty(t, processesIn(t, c.folder))
 			log := c.openLog(t)
-			require.NoError(t, syscall.Kill(test.to*c.cmd.Process.Pid, test.signal))
-			c.gone(t)
+			c.kill(t, test.to, test.signal)
 			if test.mode == "sleep" {
 				// It was ended, rather than that it died for want of its files.
 				assert.Contains(t, content(t, log), "received immediate shutdown request")
@@ -130,9 +138,14 @@ func TestNothingIsLeftAfterSIGKILLDuringStart(t *testing.T) {
 	for delay := 5 * time.Millisecond; delay < 2*time.Second; delay += delay / 2 {
 		c := startChild(t, "sleep")
 		time.Sleep(delay)
-		require.NoError(t, syscall.Kill(c.cmd.Process.Pid, syscall.SIGKILL))
-		c.gone(t)
+		c.kill(t, 1, syscall.SIGKILL)
 	}
+}
+
+func TestNothingIsLeftAfterSIGKILLDuringInitdb(t *testing.T) {
+	c := startChild(t, "sleep")
+	awaitInitdb(t, c.folder)
+	c.kill(t, 1, syscall.SIGKILL)
 }
 
 // "go test" waits until everyone who holds the test binary's output has closed it; so neither the watchdog nor the server may.
