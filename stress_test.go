@@ -7,6 +7,7 @@ package pgactor_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -81,9 +82,10 @@ type stress struct {
 	seed  uint64
 	pool  *pool.Pool
 	admin *pool.Pool // a pool of its own, that nobody harms
-	held  sync.Map   // backend of every connection lent without key
+	held  sync.Map   // backends of the connections that are lent
+	ended sync.Map   // backends that end, or may: the server may list them for a while
 
-	asked, lent, refused, committed, terminated atomic.Int64
+	out, asked, lent, refused, committed, terminated atomic.Int64
 }
 
 func newStress(t *testing.T) *stress {
@@ -144,32 +146,23 @@ func (s *stress) backends() map[uint32]bool {
 	return found
 }
 
-// watch asks the server for the pool's backends again and again. One that is
-// ending may be counted beside its successor, so more than the limit is an
-// error only if the same ones stay.
+// watch asks the server for the pool's backends again and again: those that are
+// not ending are never more than the limit.
 func (s *stress) watch(stop chan struct{}) error {
-	const patience = 10 * time.Second
-	var over map[uint32]bool
-	var since time.Time
 	for {
 		select {
 		case <-stop:
 			return nil
 		case <-time.After(5 * time.Millisecond): // the pace of asking, not a wait for anything
 		}
-		now := s.backends()
-		if over == nil && len(now) > limit {
-			over, since = now, time.Now()
-		}
-		for pid := range over {
-			if !now[pid] {
-				delete(over, pid)
+		live := 0
+		for pid := range s.backends() {
+			if _, ends := s.ended.Load(pid); !ends {
+				live++
 			}
 		}
-		if len(over) <= limit {
-			over = nil
-		} else if time.Since(since) > patience {
-			return fmt.Errorf("invariant 1: %d backends, limit %d", len(over), limit)
+		if live > limit {
+			return fmt.Errorf("invariant 1: %d backends, limit %d", live, limit)
 		}
 	}
 }
@@ -206,13 +199,18 @@ func (s *stress) once(me int, dice *rand.Rand) {
 	pid := c.Conn().PgConn().PID()
 	_, taken := s.held.LoadOrStore(pid, me)
 	assert.False(s.t, taken, "invariant 2: one owner")
+	assert.LessOrEqual(s.t, s.out.Add(1), int64(limit), "invariant 1: lent at the same time")
 	s.checkClean(ctx, c)
 	s.use(ctx, me, c, dice)
-	s.held.Delete(pid)
 	var put []pool.PutOption
 	if dice.IntN(20) == 0 {
 		put = append(put, pool.WithClose())
 	}
+	if pc := c.Conn().PgConn(); len(put) > 0 || pc.IsClosed() || pc.IsBusy() {
+		s.ended.Store(pid, true)
+	}
+	s.out.Add(-1)
+	s.held.Delete(pid)
 	assert.NoError(s.t, s.pool.PutConn(c, put...))
 	assert.ErrorIs(s.t, s.pool.PutConn(c), pool.ErrNotLeased)
 }
@@ -263,9 +261,18 @@ func (s *stress) use(ctx context.Context, me int, c *pool.Conn, dice *rand.Rand)
 func (s *stress) terminate(dice *rand.Rand) {
 	n := dice.IntN(limit)
 	s.query(func(c *pool.Conn) error {
-		tag, err := c.Exec(s.ctx, `select pg_terminate_backend(pid) from pg_stat_activity
-			where application_name = 'stressed' offset $1 limit 1`, n)
-		s.terminated.Add(tag.RowsAffected())
+		var pid uint32
+		err := c.QueryRow(s.ctx, `select pid from pg_stat_activity
+			where application_name = 'stressed' offset $1 limit 1`, n).Scan(&pid)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.ended.Store(pid, true)
+		s.terminated.Add(1)
+		_, err = c.Exec(s.ctx, "select pg_terminate_backend($1)", pid)
 		return err
 	})
 }
