@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -226,6 +227,7 @@ func TestConnectHooks(t *testing.T) {
 	})
 	broken := errors.New("broken")
 	var kept []*pgx.Conn // or the garbage collector would close them
+	var inner []*pgconn.PgConn
 	keep := func(conn *pgx.Conn) { kept = append(kept, conn) }
 	for name, change := range map[string]func(*pool.Config){
 		"BeforeConnect fails": func(c *pool.Config) {
@@ -242,7 +244,10 @@ func TestConnectHooks(t *testing.T) {
 			}
 		},
 		"a hook of pgx's panics": func(c *pool.Config) {
-			c.ConnConfig.AfterConnect = func(context.Context, *pgconn.PgConn) error { panic("broken") }
+			c.ConnConfig.AfterConnect = func(_ context.Context, pc *pgconn.PgConn) error {
+				inner = append(inner, pc)
+				panic("broken")
+			}
 		},
 		"AfterConnect panics": func(c *pool.Config) {
 			c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { keep(conn); panic("broken") }
@@ -254,6 +259,7 @@ func TestConnectHooks(t *testing.T) {
 			require.ErrorIs(t, err, pool.ErrUnavailable)
 			require.Regexp(t, "broken|in a transaction", err.Error())
 			a.await(0)
+			runtime.KeepAlive(inner)
 			for _, conn := range kept {
 				require.True(t, conn.IsClosed())
 			}
