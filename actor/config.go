@@ -38,12 +38,13 @@ type Config[R any] struct {
 
 	// Judge is asked at every put what is to be done with r, in the borrower's
 	// goroutine, or, for a keyed lease, in a helper once the last holder has
-	// put it. It must not do I/O. Nil: Keep.
+	// put it. It must not do I/O. A panic discards r and goes on in the
+	// borrower. Nil: Keep.
 	Judge func(r R) Verdict
 
 	// Look is asked before a resource that rested for LookAfter or longer is
 	// handed out, in the borrower's goroutine (keyed: in a helper). It must not
-	// block. Keep hands it out, anything else brings it back to the desk and
+	// block: no context would end it. Keep hands it out, anything else brings it back to the desk and
 	// the borrower gets another one. Nil: rested resources are not looked at.
 	Look func(r R) Verdict
 

@@ -17,11 +17,13 @@
 // nobody else's, except for those who ask with the same key. GetConn never
 // blocks past the end of its context. A connection that is put twice, put to
 // another pool, or used after its put is refused with a typed error, and the
-// next borrower is not touched.
+// next borrower is not touched; the same holds for a transaction begun on it.
+// Session state that a borrower sets outside a transaction stays.
 //
 // # Reading the code
 //
-// config.go, pool.go and simple.go have the pools, conn.go the borrower's
-// handle; session.go connects and closes, hygiene.go keeps one borrower's state
-// from the next, liveness.go keeps dead connections from everybody.
+// config.go, pool.go and simple.go have the pools, conn.go and tx.go what the
+// borrower has in hand; session.go connects and closes, hygiene.go keeps one
+// borrower's transaction from the next, liveness.go keeps dead connections from
+// everybody.
 package pool
