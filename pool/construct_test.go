@@ -97,12 +97,12 @@ func freePort(t *testing.T) int {
 // One of the first connections fails, the others open: nothing stays open.
 func TestConstructorLeavesNothingOpen(t *testing.T) {
 	a := newAdmin(t)
-	_, err := a.conn.Exec(background(t), "create role few login connection limit 2")
+	_, err := a.conn.Exec(background(t), "create role few login password 'few' connection limit 2")
 	require.NoError(t, err)
 	defer a.conn.Exec(context.Background(), "drop role few")
 	u, err := url.Parse(a.url)
 	require.NoError(t, err)
-	u.User = url.User("few")
+	u.User = url.UserPassword("few", "few")
 	_, err = pool.NewThreaded(background(t), 4, 4, u.String())
 	require.ErrorIs(t, err, pool.ErrUnavailable)
 	require.ErrorContains(t, err, "too many connections")
