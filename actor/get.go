@@ -33,9 +33,10 @@ const (
 )
 
 // Get lends a resource: an idle one, or the first that is put or opened. It
-// blocks until ctx ends at the latest; then the error is a [*WaitError]. Those
-// who wait are served in the order of their arrival. An ended ctx fails even if
-// a resource is idle. Other errors: ErrClosed, ErrUnavailable (see
+// blocks until ctx ends at the latest; then errors.Is finds the context's error,
+// and a [*WaitError] tells what was waited for. Those who wait are served in the
+// order of their arrival. A ctx that has ended before fails even if a resource is
+// idle. Other errors: ErrClosed, ErrUnavailable (see
 // [OutagePolicy]).
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	if err := ctx.Err(); err != nil {

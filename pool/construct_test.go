@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/pgactor/pgactor/pool/pooltest"
 	"github.com/stretchr/testify/require"
@@ -265,6 +266,23 @@ func TestConnectHooks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The server does not answer the goodbye to a connection that AfterConnect
+// rejects: that is no reason to wait for it.
+func TestAfterConnectFailsOnASilentServer(t *testing.T) {
+	config, err := pool.ParseConfig(newAdmin(t).url)
+	require.NoError(t, err)
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		f := conn.PgConn().Frontend()
+		f.Send(&pgproto3.Query{String: "select pg_sleep(3600)"})
+		return errors.Join(errors.New("broken"), f.Flush())
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	_, err = p.GetConn(background(t))
+	require.ErrorContains(t, err, "broken")
+	require.NoError(t, p.CloseAll(background(t)))
 }
 
 // ended is a context that is over.

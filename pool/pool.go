@@ -82,7 +82,8 @@ func NewWithConfig(ctx context.Context, config *Config) (*Pool, error) {
 // else the error is a [*ConfigError]. If one of the minconn connections cannot
 // be opened, those that were are closed again, and the error, an ErrUnavailable,
 // wraps the failure. NewThreaded blocks until the connections are open or ctx
-// ends. pool_max_conns and pool_min_conns in connString have no effect here.
+// ends; then the error is a [*WaitError] too. pool_max_conns and pool_min_conns in
+// connString have no effect here.
 func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (*Pool, error) {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return nil, err
@@ -105,9 +106,10 @@ func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (
 }
 
 // GetConn lends a connection: an idle one, or the first that is put or opened.
-// It blocks until ctx ends at the latest; then the error is a [*WaitError].
-// Those who wait are served in the order of their arrival. An ended ctx fails
-// even if a connection is idle. With [WithKey] it lends the connection bound to
+// It blocks until ctx ends at the latest; then errors.Is finds the context's
+// error, and a [*WaitError] tells what was waited for. Those who wait are served
+// in the order of their arrival. A ctx that has ended before fails even if a
+// connection is idle. With [WithKey] it lends the connection bound to
 // the key; a key that cannot be one is a [*KeyError]. Other errors: ErrClosed,
 // ErrUnavailable.
 //
@@ -124,8 +126,8 @@ func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 }
 
 // TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
-// nor opens a connection. With [WithKey], one bound to the key counts as idle.
-// Other errors: ErrClosed, [*KeyError], and in an outage ErrUnavailable.
+// nor opens a connection. With [WithKey], one bound to the key counts as idle, and
+// one that has rested is looked at first, which may take a second. Other errors: ErrClosed, [*KeyError], and in an outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 	return p.get(context.Background(), actor.TryOnly, opts)
 }

@@ -61,6 +61,8 @@ func (s *session) afterConnect(ctx context.Context) error {
 	fit := false
 	defer func() {
 		if !fit { // also after a panic or Goexit
+			ctx, cancel := context.WithTimeout(ctx, grace)
+			defer cancel()
 			_ = s.close(ctx)
 		}
 	}()
@@ -129,15 +131,16 @@ func (s *session) hangUp() {
 	s.die()
 }
 
-// killGrace is how long a kill waits for the server to take a cancel request.
-const killGrace = 200 * time.Millisecond
+// grace is how long a session that was killed, or never lent, waits for the
+// server to take notice.
+const grace = 200 * time.Millisecond
 
 // kill closes the socket under whoever uses it, and has the server cancel the
 // statement, which would go on without its client. It may be called at any
 // moment from any goroutine.
 func (s *session) kill() {
 	_ = s.raw.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), killGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	_ = s.conn.PgConn().CancelRequest(ctx) // best effort: the server may be gone
 	s.die()
