@@ -43,6 +43,7 @@ func inBed(t *testing.T, cfg Config[*thing], play func(b *bed)) {
 		b.s = b.start(cfg)
 		defer b.abandon()
 		play(b)
+		synctest.Wait() // a CloseAll is answered just before the end
 		if !isClosed(b.s.closed) {
 			require.NoError(t, b.s.CloseAll(t.Context()))
 		}
@@ -156,7 +157,7 @@ func (b *bed) audit() {
 	}
 	st := b.s.Stat()
 	require.Zero(b, st.Open+st.Closing+st.Dialing+st.Leased+st.Waiting, "%+v", st)
-	require.EqualValues(b, st.Closed, closes)
+	require.EqualValues(b, st.Closed+st.Taken, closes)
 	require.ErrorIs(b, b.s.CloseAll(b.Context()), ErrClosed)
 }
 
@@ -289,4 +290,68 @@ func (b *bed) ended() context.Context {
 	ctx, cancel := context.WithCancel(b.Context())
 	cancel()
 	return ctx
+}
+
+// wakes lists the moments, since its call, at which the desk settles while
+// something happens: each settle asks how many are on the shelf.
+func (b *bed) wakes(during func()) (at []time.Duration) {
+	b.Helper()
+	begun, moments := time.Now(), make(chan time.Duration, 10_000)
+	_, ok := ask(b.s, func(m *machine[*thing], _ time.Duration) bool {
+		m.fx = spy{m.fx, func() { moments <- time.Since(begun) }}
+		return true
+	})
+	require.True(b, ok)
+	synctest.Wait()
+	require.NotEmpty(b, moments, "the question was not seen")
+	for range len(moments) {
+		<-moments
+	}
+	during()
+	synctest.Wait()
+	for range len(moments) {
+		if d := <-moments; len(at) == 0 || d != at[len(at)-1] {
+			at = append(at, d)
+		}
+	}
+	return at
+}
+
+// spy sees the desk settle.
+type spy struct {
+	effects[*thing]
+	settles func()
+}
+
+func (s spy) shelved() int {
+	s.settles()
+	return s.effects.shelved()
+}
+
+// leases are n leases, now.
+func (b *bed) leases(n int) (list []*Lease[*thing]) {
+	b.Helper()
+	for range n {
+		list = append(list, b.get().lease())
+	}
+	return list
+}
+
+// rest has n resources open and idle.
+func (b *bed) rest(n int) {
+	b.Helper()
+	for _, l := range b.leases(n) {
+		b.put(l)
+	}
+}
+
+// closed lists the things that have been closed, by number.
+func (b *bed) closed() (ids []int64) {
+	synctest.Wait()
+	for _, th := range b.all() {
+		if th.closes.Load() > 0 {
+			ids = append(ids, th.id)
+		}
+	}
+	return ids
 }

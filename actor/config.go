@@ -51,6 +51,21 @@ type Config[R any] struct {
 	// LookAfter is the rest after which Look is asked. Zero: 1 ms.
 	LookAfter time.Duration
 
+	// Prepare is asked last before a resource is handed out, in the borrower's
+	// goroutine with the context of its get, and may block. Keep hands it out,
+	// Clean and Check have a helper do that first, Discard closes it; in these
+	// cases the borrower gets another one, or the same one mended, at its old
+	// place in the queue. An error ends the get with this error; the verdict holds,
+	// after Keep the resource is judged. proven says that r has just been opened,
+	// cleaned or checked. A get that has more resources than MaxOpen refused that
+	// were proven gives up with ErrUnavailable.
+	//
+	// For a get with a key Prepare is asked when the key is bound, in a helper, with
+	// the values of the context of the first who waits for it, until CleanTimeout,
+	// first with proven false; its error goes to all who wait for the key then. Nil:
+	// everything is handed out.
+	Prepare func(ctx context.Context, r R, proven bool) (Verdict, error)
+
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
 	// helper, until CleanTimeout. An error closes r. Nil: the verdict Clean
 	// closes r.
@@ -67,12 +82,53 @@ type Config[R any] struct {
 	Permanent func(err error) bool
 
 	// MaxOpen is the most resources there are at any moment, those being
-	// opened and being closed included. At least 1. Required.
+	// opened and being closed included. At least 1. Required. See also
+	// [Supervisor.Resize].
 	MaxOpen int
 
-	// MinOpen resources are opened at the start, before anybody asks; see
+	// MinOpen resources are kept open, from the start and before anybody asks:
+	// one that is lost is replaced at once, or, where Open fails, after
+	// CheckPeriod or with the next one that is opened. See also
 	// [Supervisor.Ready]. From 0 (the default) to MaxOpen.
 	MinOpen int
+
+	// MinIdle resources are kept idle as long as MaxOpen allows: who takes one
+	// of the last has another one opened. From 0 (the default) to MaxOpen.
+	MinIdle int
+
+	// MaxIdle is the most resources that are kept idle: one more that is put
+	// is closed. From MinOpen and MinIdle to MaxOpen. Zero: no limit but MaxOpen.
+	MaxIdle int
+
+	// MaxAge is how long after it was opened a resource is lent no more. One that
+	// is idle is closed then, one that is lent when it is put. A random part of
+	// AgeJitter, to the nanosecond, is added for each. Zero: no limit.
+	MaxAge, AgeJitter time.Duration
+
+	// MaxRest closes what nobody needed for so long: as many resources as were
+	// idle at every moment of that time, as seen every CheckPeriod and whenever
+	// the desk is asked, but none below MinOpen and MinIdle. Zero: they stay.
+	MaxRest time.Duration
+
+	// CheckPeriod is how often idle resources are counted (see MaxRest) and
+	// those that rested for so long are looked at, one at a time, by helpers. It
+	// happens while there are more resources than MinOpen and MinIdle and MaxRest is
+	// set, or if KeepAlive is: otherwise an idle supervisor sleeps. Zero: 1 minute.
+	CheckPeriod time.Duration
+
+	// KeepAlive has those resources checked with Check, which is required then, not
+	// only looked at with Look.
+	KeepAlive bool
+
+	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets
+	// ErrTooManyWaiting. Those for whom resources are coming, or will be opened,
+	// do not count.
+	// Zero: no limit.
+	MaxWaiting int
+
+	// GetTimeout is how long a get waits for a resource, whatever its context
+	// says: then it gets a [*WaitError] that is ErrTimeout. Zero: no limit.
+	GetTimeout time.Duration
 
 	// MaxDials is how many Opens may be under way at once. One that takes
 	// longer than a second no longer counts. Zero: 8.
@@ -150,12 +206,26 @@ type check struct {
 }
 
 func (c *Config[R]) validate() error {
+	bounded := fmt.Sprintf("must not be greater than MaxOpen (%d)", c.MaxOpen)
 	for _, k := range []check{
 		{c.Open == nil, "Open", nil, "is required"},
 		{c.Close == nil, "Close", nil, "is required"},
 		{c.MaxOpen < 1, "MaxOpen", c.MaxOpen, "must be at least 1"},
 		{c.MinOpen < 0, "MinOpen", c.MinOpen, "must not be negative"},
-		{c.MinOpen > c.MaxOpen, "MinOpen", c.MinOpen, fmt.Sprintf("must not be greater than MaxOpen (%d)", c.MaxOpen)},
+		{c.MinOpen > c.MaxOpen, "MinOpen", c.MinOpen, bounded},
+		{c.MinIdle < 0, "MinIdle", c.MinIdle, "must not be negative"},
+		{c.MinIdle > c.MaxOpen, "MinIdle", c.MinIdle, bounded},
+		{c.MaxIdle < 0, "MaxIdle", c.MaxIdle, "must not be negative"},
+		{c.MaxIdle > c.MaxOpen, "MaxIdle", c.MaxIdle, bounded},
+		{c.MaxIdle > 0 && c.MaxIdle < c.MinOpen, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinOpen (%d)", c.MinOpen)},
+		{c.MaxIdle > 0 && c.MaxIdle < c.MinIdle, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinIdle (%d)", c.MinIdle)},
+		{c.MaxAge < 0, "MaxAge", c.MaxAge, "must not be negative"},
+		{c.AgeJitter < 0, "AgeJitter", c.AgeJitter, "must not be negative"},
+		{c.MaxRest < 0, "MaxRest", c.MaxRest, "must not be negative"},
+		{c.CheckPeriod < 0, "CheckPeriod", c.CheckPeriod, "must not be negative"},
+		{c.KeepAlive && c.Check == nil, "KeepAlive", true, "needs Check"},
+		{c.MaxWaiting < 0, "MaxWaiting", c.MaxWaiting, "must not be negative"},
+		{c.GetTimeout < 0, "GetTimeout", c.GetTimeout, "must not be negative"},
 		{c.MaxDials < 0, "MaxDials", c.MaxDials, "must not be negative"},
 		{c.Outage > WaitForServer, "Outage", c.Outage, "is no policy"},
 		{c.LookAfter < 0, "LookAfter", c.LookAfter, "must not be negative"},
@@ -191,6 +261,11 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.OpenTimeout, 2 * time.Minute},
 		{&c.CleanTimeout, 5 * time.Second},
 		{&c.CloseGrace, 250 * time.Millisecond},
+		{&c.CheckPeriod, time.Minute},
+		{&c.MaxAge, 0},
+		{&c.AgeJitter, 0},
+		{&c.MaxRest, 0},
+		{&c.GetTimeout, 0},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

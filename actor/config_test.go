@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,19 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{"MaxOpen", -3, func(c *Config[int]) { c.MaxOpen = -3 }},
 		{"MinOpen", -1, func(c *Config[int]) { c.MinOpen = -1 }},
 		{"MinOpen", 11, func(c *Config[int]) { c.MinOpen = 11 }},
+		{"MinIdle", -1, func(c *Config[int]) { c.MinIdle = -1 }},
+		{"MinIdle", 11, func(c *Config[int]) { c.MinIdle = 11 }},
+		{"MaxIdle", -1, func(c *Config[int]) { c.MaxIdle = -1 }},
+		{"MaxIdle", 11, func(c *Config[int]) { c.MaxIdle = 11 }},
+		{"MaxIdle", 2, func(c *Config[int]) { c.MinOpen, c.MaxIdle = 3, 2 }},
+		{"MaxIdle", 4, func(c *Config[int]) { c.MinIdle, c.MaxIdle = 5, 4 }},
+		{"MaxAge", -second, func(c *Config[int]) { c.MaxAge = -second }},
+		{"AgeJitter", -second, func(c *Config[int]) { c.AgeJitter = -second }},
+		{"MaxRest", -second, func(c *Config[int]) { c.MaxRest = -second }},
+		{"CheckPeriod", -second, func(c *Config[int]) { c.CheckPeriod = -second }},
+		{"KeepAlive", true, func(c *Config[int]) { c.KeepAlive = true }},
+		{"MaxWaiting", -1, func(c *Config[int]) { c.MaxWaiting = -1 }},
+		{"GetTimeout", -second, func(c *Config[int]) { c.GetTimeout = -second }},
 		{"MaxDials", -1, func(c *Config[int]) { c.MaxDials = -1 }},
 		{"Outage", OutagePolicy(2), func(c *Config[int]) { c.Outage = 2 }},
 		{"LookAfter", -second, func(c *Config[int]) { c.LookAfter = -second }},
@@ -50,6 +64,30 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 	}
 }
 
+// What is at its limit, and a duration nobody sees the end of, can be.
+func TestConfigsThatCanBe(t *testing.T) {
+	ok := func(context.Context, *thing) error { return nil }
+	for _, cfg := range []Config[*thing]{
+		{MaxOpen: 10, MinOpen: 10, MinIdle: 10, MaxIdle: 10},
+		{MaxOpen: 10, MinOpen: 3, MinIdle: 4, MaxIdle: 4},
+		{MaxOpen: 10, MinOpen: 3, KeepAlive: true, Check: ok},
+		{MaxOpen: 10, MinOpen: 3, MaxAge: math.MaxInt64, AgeJitter: math.MaxInt64, MaxRest: math.MaxInt64,
+			CheckPeriod: math.MaxInt64, GetTimeout: math.MaxInt64, KeepAlive: true, Check: ok},
+	} {
+		inBed(t, cfg, func(b *bed) {
+			require.NoError(b, b.s.Ready(b.Context()))
+			all := b.leases(10)
+			w := b.get()
+			w.waits()
+			for _, l := range all {
+				b.put(l)
+			}
+			b.put(w.lease())
+			time.Sleep(time.Second)
+		})
+	}
+}
+
 func okConfig() Config[int] {
 	return Config[int]{
 		MaxOpen: 10,
@@ -62,8 +100,9 @@ func TestConfigDefaults(t *testing.T) {
 	cfg := okConfig()
 	d := cfg.withDefaults()
 	assert.Equal(t, []any{
-		time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond, 2 * time.Minute, 5 * time.Second, 250 * time.Millisecond, 8,
-	}, []any{d.LookAfter, d.BackoffMin, d.BackoffMax, d.OpenTimeout, d.CleanTimeout, d.CloseGrace, d.MaxDials})
+		time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond, 2 * time.Minute, 5 * time.Second, 250 * time.Millisecond, 8, time.Minute,
+	}, []any{d.LookAfter, d.BackoffMin, d.BackoffMax, d.OpenTimeout, d.CleanTimeout, d.CloseGrace, d.MaxDials, d.CheckPeriod})
+	assert.Zero(t, d.MaxAge+d.AgeJitter+d.MaxRest+d.GetTimeout, "no limit")
 	assert.Equal(t, FailFast, d.Outage)
 
 	cfg.MaxDials, cfg.OpenTimeout = 3, time.Second

@@ -95,6 +95,7 @@ func (d *desk[R]) handle(msg message[R]) {
 		m.put(now, msg.slot, msg.verdict)
 	case nudgeMessage:
 		m.nudged()
+	case lowMessage: // settle sees it
 	case reportMessage:
 		m.reported(now, msg.job)
 	case askMessage:
@@ -141,6 +142,13 @@ func (d *desk[R]) finish() bool {
 
 func (d *desk[R]) shutGate() { d.gate <- struct{}{} }
 func (d *desk[R]) openGate() { <-d.gate }
+
+func (d *desk[R]) lookout() {
+	select {
+	case d.low <- struct{}{}:
+	default: // it is there
+	}
+}
 
 func (d *desk[R]) take() *slot[R] {
 	select {

@@ -10,10 +10,7 @@ func (m *machine[R]) demand() int { return m.queue.unkeyed + m.loose }
 
 // dial opens what is missing and allowed.
 func (m *machine[R]) dial(now time.Duration) {
-	if m.queue.len == 0 && !m.filling {
-		return
-	}
-	for m.mayDial(now) && (m.demand() > m.coming(now) || m.filling && m.open+m.dialing < m.cfg.MinOpen) {
+	for m.wanted(now) && m.mayDial(now) {
 		m.dialing++
 		m.start(&job[R]{
 			kind: dialJob, cause: m.causes(), timeout: m.cfg.OpenTimeout,
@@ -21,6 +18,15 @@ func (m *machine[R]) dial(now time.Duration) {
 			epoch: m.outage.epoch, resets: m.resets,
 		})
 	}
+}
+
+// wanted says whether another slot is needed, by who waits or to keep a
+// minimum.
+func (m *machine[R]) wanted(now time.Duration) bool {
+	if m.pause.on {
+		return false
+	}
+	return m.queue.len > 0 && m.demand() > m.coming(now) || m.lacking(now) && m.mayFill(now)
 }
 
 // mayDial says whether another dial is allowed: a place is free, not too many
@@ -43,7 +49,7 @@ func (m *machine[R]) mayDial(now time.Duration) bool {
 }
 
 // causes finds the request that a dial is for: the first without one. Nil for
-// the first fill.
+// a minimum.
 func (m *machine[R]) causes() context.Context {
 	for t := m.queue.first; t != nil; t = t.wait.next {
 		if !t.wait.caused {
@@ -66,7 +72,8 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 	}
 	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
 	m.ids++
-	sl.desk = record[R]{id: m.ids, index: len(m.slots), opened: now, proven: true, place: inHand}
+	sl.desk = record[R]{id: m.ids, index: len(m.slots), proven: true, place: inHand}
+	m.age(now, sl)
 	m.slots = append(m.slots, sl)
 	m.open++
 	m.usable++

@@ -14,8 +14,9 @@
 //
 // The shelf is a buffered channel of idle resources. While nobody waits, the
 // gate to it is open: a borrower takes a resource from the shelf and puts it
-// back there without a word. When somebody waits, or the pool is closing, the
-// gate is shut, and every get and put goes over the desk, in order.
+// back there without a word. When somebody waits, or there are more resources
+// than the limit, or the pool is paused or closing, the gate is shut, and every
+// get and put goes over the desk, in order.
 //
 //	gate open:  borrower ──take──▶ shelf ──put──▶ ...
 //	gate shut:  borrower ──get──▶ inbox ──▶ supervisor ──answer──▶ borrower
@@ -50,6 +51,16 @@
 //  11. A helper that panics still reports. The supervisor outlives every helper.
 //  12. A keyed request is a request like any other; the grant binds the key and
 //     serves everybody who waits for it.
+//  13. The desk does not see what goes over the shelf. Who leaves too few there
+//     takes a token and tells, so one message is enough; what nobody needs is
+//     found by the fewest that were idle, not by how long one rested.
+//  14. What expires, or is too many, is recalled or waited for, never taken from
+//     its borrower. What rests is checked one at a time, as in rule 3.
+//  15. In a pause nobody is served but the holders of a bound key: refusing them
+//     would deadlock the pause.
+//  16. A minimum is a demand with patience: in an outage it is tried every
+//     CheckPeriod, unless somebody waits for it.
+//  17. An idle supervisor sleeps: it wakes for what is due, never to have a look.
 //
 // # Reading the code
 //
@@ -57,8 +68,10 @@
 // the books and the events, settle.go what follows from them, and beside it one
 // file for each thing that may follow: serve.go and refuse.go for those who wait,
 // gate.go, dial.go, outage.go, keys.go, job.go (what helpers do and how long they
-// may), fill.go (the first resources), ending.go (CloseAll). hand.go and ticket.go
-// hold the idle slots and the waiting requests, slot.go says who owns what.
+// may), fill.go (the minimums), limits.go (Resize), age.go, rest.go (what nobody
+// needs), check.go (rounds of what rests), pause.go, ending.go (CloseAll). hand.go
+// and ticket.go hold the idle slots and the waiting requests, slot.go says who
+// owns what.
 //
 // Around it: supervisor.go has the channels, desk.go the supervisor's loop,
 // helper.go the helpers, get.go and put.go the borrowers' side, stat.go what

@@ -27,10 +27,10 @@ func (m *machine[R]) closeAll(now time.Duration, caller chan error) {
 	m.shutGate(now)
 	m.refuseAll(ErrClosed)
 	for _, t := range m.ready {
-		t.wait.queued = false
-		m.refuseOne(t, ErrClosed)
+		m.conclude(t, ErrClosed)
 	}
-	m.ready, m.filling = nil, false
+	m.ready = nil
+	m.endPauses(ErrClosed)
 	for _, sl := range m.slots {
 		m.recall(sl)
 	}
@@ -97,7 +97,7 @@ func (m *machine[R]) finish(now time.Duration) {
 		if j.kind == killJob && j.freed && now < j.deadline {
 			continue // it has just begun, for a hook that is named
 		}
-		m.end.report.Hooks = append(m.end.report.Hooks, jobNames[j.kind])
+		m.end.report.Hooks = append(m.end.report.Hooks, m.cfg.hook(j))
 	}
 }
 

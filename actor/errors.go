@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,18 +22,38 @@ var (
 	// failure of Open, if there was one.
 	ErrUnavailable = errors.New("no resource available")
 
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	ErrTooManyWaiting = errors.New("too many gets are waiting")
+
+	// ErrPaused is the answer to a get that does not wait while the supervisor
+	// is paused, and the cause of one that waited then until its context ended.
+	ErrPaused = errors.New("pool is paused")
+
+	// ErrResumed is the answer to a Pause that still waited when Resume was
+	// called.
+	ErrResumed = errors.New("resumed before everything was back")
+
+	// ErrTimeout says that a get waited for Config.GetTimeout. errors.Is finds
+	// context.DeadlineExceeded in it.
+	ErrTimeout = fmt.Errorf("get timed out: %w", context.DeadlineExceeded)
+
+	// ErrShared is the answer to a Take of a resource that others hold under
+	// the same key.
+	ErrShared = errors.New("others hold it under the same key")
+
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
 
-// A WaitError is returned by a get whose context ended while it waited.
-// errors.Is finds the context's error (and its cause, see
-// context.WithCancelCause), and ErrExhausted or ErrUnavailable.
+// A WaitError is returned by a get whose context, or GetTimeout, ended while it
+// waited. errors.Is finds the context's error (and its cause, see
+// context.WithCancelCause) or ErrTimeout, and ErrExhausted, ErrUnavailable or
+// ErrPaused.
 type WaitError struct {
-	Err     error         // what ended the wait: the context's error
-	Cause   error         // what it waited for: ErrExhausted, or an error that is ErrUnavailable
+	Err     error         // what ended the wait: the context's error, or ErrTimeout
+	Cause   error         // what it waited for: ErrExhausted, ErrPaused, or an error that is ErrUnavailable
 	Waited  time.Duration // since the get reached the supervisor
-	Limit   int           // MaxOpen
+	Limit   int           // most resources there may be
 	Leased  int           // resources lent at the end of the wait
 	Waiting int           // others who still waited
 	Oldest  time.Duration // the longest lease has lasted at least this long
@@ -92,6 +113,12 @@ type KeyError struct {
 
 // Error names the key's type and the reason.
 func (e *KeyError) Error() string { return fmt.Sprintf("invalid key of type %T: %s", e.Key, e.Reason) }
+
+// refusedOften is the error of a get for which Prepare finds nothing good
+// enough.
+func refusedOften(n int) error {
+	return fmt.Errorf("%w: Prepare refused %d resources in a row", ErrUnavailable, n)
+}
 
 // unavailable joins ErrUnavailable with the failure that explains it.
 func unavailable(err error) error {

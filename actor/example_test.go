@@ -123,6 +123,62 @@ func ExampleWaitError() {
 	// closed conn 1
 }
 
+// While the pool is paused nothing is lent, and the server can be restarted.
+func ExampleSupervisor_Pause() {
+	ctx := context.Background()
+	pool, _ := actor.Start(ctx, config())
+	lease, _ := pool.Get(ctx)
+
+	short, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	err := pool.Pause(short)
+	fmt.Println("paused while one is lent:", err == nil)
+
+	lease.Put()
+	fmt.Println("paused:", pool.Pause(ctx) == nil)
+	_, err = pool.TryGet()
+	fmt.Println(err)
+	pool.Resume()
+
+	lease, _ = pool.Get(ctx)
+	fmt.Println("lent conn", lease.Value().id)
+	lease.Put()
+	pool.CloseAll(ctx)
+	// Output:
+	// paused while one is lent: false
+	// paused: true
+	// pool is paused
+	// lent conn 1
+	// closed conn 1
+}
+
+// Sizes can be changed at any moment: who waits is served from the new places.
+func ExampleSupervisor_Resize() {
+	ctx := context.Background()
+	pool, _ := actor.Start(ctx, config())
+	first, _ := pool.Get(ctx)
+	second, _ := pool.Get(ctx)
+	_, err := pool.TryGet()
+	fmt.Println(err)
+
+	pool.Resize(0, 3)
+	third, _ := pool.Get(ctx)
+	fmt.Println("lent conn", third.Value().id, "of", pool.Stat().Limit)
+	fmt.Println(pool.Resize(4, 3))
+
+	first.Put()
+	second.Put()
+	third.Put()
+	pool.CloseAll(ctx)
+	// Unordered output:
+	// pool exhausted
+	// lent conn 3 of 3
+	// invalid MinOpen 4: must not be greater than MaxOpen (3)
+	// closed conn 1
+	// closed conn 2
+	// closed conn 3
+}
+
 // Borrowers may finish until the context of CloseAll ends.
 func ExampleSupervisor_CloseAll() {
 	ctx := context.Background()

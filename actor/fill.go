@@ -1,27 +1,36 @@
 package actor
 
-// filled answers those who wait for the first fill.
-func (m *machine[R]) filled() {
-	if m.filling && m.open >= m.cfg.MinOpen {
-		m.endFill(nil)
+import "time"
+
+// lacking says whether a minimum is not kept, what is on its way counted.
+func (m *machine[R]) lacking(now time.Duration) bool {
+	if m.usable+m.dialing < m.cfg.MinOpen {
+		return true
 	}
-	if m.filling || len(m.ready) == 0 {
+	return m.cfg.MinIdle > 0 && m.idle()+m.coming(now)-m.demand() < m.cfg.MinIdle
+}
+
+// mayFill says whether to dial for a minimum: in an outage not as often as for
+// somebody who waits.
+func (m *machine[R]) mayFill(now time.Duration) bool {
+	return m.outage.failures == 0 || len(m.ready) > 0 || now >= m.refillAt
+}
+
+// answerReady answers those who wait for the minimum: it is open, or in an
+// outage that nobody is kept waiting for.
+func (m *machine[R]) answerReady(now time.Duration) {
+	var err error
+	switch {
+	case len(m.ready) == 0:
+		return
+	case m.usable >= min(max(m.cfg.MinOpen, m.cfg.MinIdle), m.cfg.MaxOpen):
+	case m.stuck(now):
+		err = unavailable(m.outage.err)
+	default:
 		return
 	}
 	for _, t := range m.ready {
-		t.wait.queued = false
-		m.fx.answer(t, answer[R]{err: m.fillErr})
+		m.conclude(t, err)
 	}
 	m.ready = nil
-}
-
-// endFill ends the first fill; an error gives it up, and later gets open what
-// they need.
-func (m *machine[R]) endFill(err error) {
-	if m.filling {
-		m.filling = false
-		if err != nil {
-			m.fillErr = unavailable(err)
-		}
-	}
 }

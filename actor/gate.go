@@ -11,9 +11,9 @@ func (m *machine[R]) shutGate(now time.Duration) {
 }
 
 // arrangeGate opens the gate when nobody waits, and lays what the hands hold
-// on the shelf. What does not fit stays in the hands.
-func (m *machine[R]) arrangeGate() {
-	if m.queue.len > 0 {
+// on the shelf. What does not fit stays in the hands, up to MaxIdle.
+func (m *machine[R]) arrangeGate(now time.Duration) {
+	if m.queue.len > 0 || m.pause.on || m.excess() > 0 {
 		return
 	}
 	if m.shut {
@@ -22,12 +22,30 @@ func (m *machine[R]) arrangeGate() {
 	}
 	for m.hands.len() > 0 && m.lay(m.hands.pop()) {
 	}
+	for m.cfg.MaxIdle > 0 && m.hands.len() > 0 && m.idle() > m.cfg.MaxIdle {
+		sl := m.hands.pop()
+		m.note(now, sl)
+		m.close(now, sl)
+	}
+	m.keepWatch(now)
+}
+
+// keepWatch has a borrower tell when it leaves fewer than MinIdle on the shelf.
+// While there are fewer it need not, if what comes or makes room brings the desk
+// here again.
+func (m *machine[R]) keepWatch(now time.Duration) {
+	again := m.room() <= 0 || m.coming(now) > 0
+	if m.cfg.MinIdle == 0 || again && m.idle() < m.cfg.MinIdle {
+		return
+	}
+	m.fx.lookout()
+	m.dial(now) // for what was taken just before
 }
 
 // lay puts an idle slot on the shelf. It keeps it in the hands, and says so,
 // while the gate is shut or the shelf is full.
 func (m *machine[R]) lay(sl *slot[R]) bool {
-	sl.desk.place, sl.desk.proven = away, false
+	sl.desk.place, sl.desk.proven, sl.desk.vetted = away, false, nil
 	if !m.shut && m.fx.offer(sl) {
 		return true
 	}

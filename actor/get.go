@@ -36,14 +36,14 @@ const (
 // blocks until ctx ends at the latest; then errors.Is finds the context's error,
 // and a [*WaitError] tells what was waited for. Those who wait are served in the
 // order of their arrival. A ctx that has ended before fails even if a resource is
-// idle. Other errors: ErrClosed, ErrUnavailable (see
-// [OutagePolicy]).
+// idle. Other errors: ErrClosed, ErrUnavailable (see [OutagePolicy]),
+// ErrTooManyWaiting, and what Config.Prepare returns.
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
-	if err := ctx.Err(); err != nil {
-		return nil, endedError(ctx, err)
+	if ctx.Err() != nil {
+		return nil, endedError("get", ctx)
 	}
-	if l := s.fromShelf(); l != nil {
-		return l, nil
+	if l, err := s.fromShelf(ctx); l != nil || err != nil {
+		return l, err
 	}
 	return s.fromDesk(ctx, Request{})
 }
@@ -55,12 +55,12 @@ func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], erro
 	if err := checkKey(r.Key); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, endedError(ctx, err)
+	if ctx.Err() != nil {
+		return nil, endedError("get", ctx)
 	}
 	if r.Key == nil {
-		if l := s.fromShelf(); l != nil {
-			return l, nil
+		if l, err := s.fromShelf(ctx); l != nil || err != nil {
+			return l, err
 		}
 	}
 	return s.fromDesk(ctx, r)
@@ -73,11 +73,12 @@ func (s *Supervisor[R]) TryGet() (*Lease[R], error) {
 	return s.GetWith(context.Background(), Request{Patience: TryOnly})
 }
 
-func endedError(ctx context.Context, err error) error {
+func endedError(what string, ctx context.Context) error {
+	err := ctx.Err()
 	if cause := context.Cause(ctx); cause != err {
-		return fmt.Errorf("get: %w: %w", err, cause)
+		return fmt.Errorf("%s: %w: %w", what, err, cause)
 	}
-	return fmt.Errorf("get: %w", err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 func checkKey(key any) error {
@@ -94,43 +95,82 @@ func checkKey(key any) error {
 }
 
 // fromShelf is the fast lane: while the gate is open, take what lies there.
-func (s *Supervisor[R]) fromShelf() *Lease[R] {
+func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], error) {
 	for len(s.gate) == 0 {
 		s.at(beforeTake)
 		select {
 		case sl := <-s.idle:
 			s.at(afterTake)
-			if s.fit(sl, false) {
-				return sl.lease()
+			if s.cfg.MinIdle > 0 && len(s.idle) < s.cfg.MinIdle {
+				s.tellLow()
+			}
+			fit, err := s.fit(ctx, sl, false)
+			if err != nil {
+				return nil, err
+			}
+			if fit {
+				sl.uses++
+				return sl.lease(), nil
 			}
 		default:
-			return nil
+			return nil, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// fit looks at a slot before it is used. An unfit one goes to the desk.
-func (s *Supervisor[R]) fit(sl *slot[R], fresh bool) bool {
+// tellLow tells the desk that fewer than MinIdle are left, unless somebody has
+// told it already.
+func (s *Supervisor[R]) tellLow() {
+	select {
+	case <-s.low:
+		s.send(message[R]{kind: lowMessage})
+	default:
+	}
+}
+
+// fit looks at a slot before it is used. One that is not fit, or not to be used
+// because of an error, goes to the desk.
+func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (bool, error) {
 	if isClosed(sl.recall) {
 		s.send(message[R]{kind: putMessage, slot: sl})
-		return false
+		return false, nil
 	}
-	if s.cfg.Look == nil || fresh {
-		return true
+	if (s.cfg.Look != nil || s.cfg.KeepAlive) && !fresh {
+		now := s.now()
+		rested := now - sl.since
+		sl.since = now
+		if s.cfg.Look != nil && rested >= s.cfg.LookAfter {
+			if v := s.verdict(sl, s.cfg.Look); v != Keep {
+				s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
+				return false, nil
+			}
+		}
 	}
-	now := s.now()
-	rested := now - sl.since
-	sl.since = now
-	if rested < s.cfg.LookAfter {
-		return true
+	if s.cfg.Prepare == nil {
+		return true, nil
 	}
-	v := s.verdict(sl, s.cfg.Look)
-	if v == Keep {
-		return true
+	return s.prepare(ctx, sl, fresh)
+}
+
+// prepare asks Prepare about a slot that this goroutine owns. errRefused says
+// that it was no good though it was proven.
+func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (fit bool, err error) {
+	v := s.verdict(sl, func(r R) (v Verdict) {
+		v, err = s.cfg.Prepare(ctx, r, fresh)
+		return v
+	})
+	if v == Keep && err == nil {
+		return true, nil
 	}
-	s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
-	return false
+	if err != nil && v == Keep && s.cfg.Judge != nil {
+		v = s.verdict(sl, s.cfg.Judge)
+	}
+	s.putBack(sl, v, false)
+	if err == nil && fresh {
+		err = errRefused
+	}
+	return false, err
 }
 
 // verdict asks f about a slot that this goroutine owns. If f panics, the slot
@@ -166,6 +206,7 @@ func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request) (*Lease[R], err
 // that proves unfit before use costs another round at the old place in the
 // queue.
 func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], error) {
+	refused := 0
 	for kind := getMessage; ; kind = againMessage {
 		if !s.send(message[R]{kind: kind, ticket: t}) {
 			return nil, ErrClosed
@@ -177,9 +218,20 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 				s.recycle(t)
 			}
 			return nil, a.err
-		case t.key != nil || s.fit(a.slot, a.fresh):
+		case t.key != nil:
 			s.recycle(t)
 			return a.slot, nil
+		}
+		fit, err := s.fit(ctx, a.slot, a.fresh)
+		if err == errRefused {
+			if refused++; refused <= s.cfg.MaxOpen {
+				continue
+			}
+			err = refusedOften(refused)
+		}
+		if fit || err != nil {
+			s.recycle(t)
+			return a.slot, err
 		}
 	}
 }
@@ -226,7 +278,7 @@ func (s *Supervisor[R]) lastLook(t *ticket[R]) answer[R] {
 func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[R]) answer[R] {
 	if a.slot != nil {
 		s.putBack(a.slot, Keep, t.key != nil)
-		return answer[R]{err: endedError(ctx, ctx.Err())}
+		return answer[R]{err: endedError("get", ctx)}
 	}
 	if w, ok := a.err.(*WaitError); ok {
 		w.Err = ctx.Err()
@@ -250,7 +302,7 @@ func (s *Supervisor[R]) ticket() *ticket[R] {
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.patience, t.ready = nil, nil, Wait, false
+	t.ctx, t.key, t.patience, t.asks = nil, nil, Wait, forResource
 	select {
 	case s.tickets <- t:
 	default:

@@ -17,12 +17,17 @@ func (h *hand[R]) push(sl *slot[R]) {
 	h.slots = append(h.slots, sl)
 }
 
-// turn moves the slot pushed last to the front.
-func (h *hand[R]) turn() {
+// vetted takes the slot that was looked at for b last, wherever it is.
+func (h *hand[R]) vetted(b *binding[R]) *slot[R] {
 	slots := h.slots[h.head:]
-	last := slots[len(slots)-1]
-	copy(slots[1:], slots)
-	slots[0] = last
+	for i := len(slots) - 1; i >= 0; i-- {
+		if sl := slots[i]; sl.desk.vetted == b {
+			copy(slots[1:], slots[:i])
+			slots[0] = sl
+			return h.pop()
+		}
+	}
+	return nil
 }
 
 func (h *hand[R]) pop() *slot[R] {

@@ -34,7 +34,10 @@ func (s *Supervisor[R]) help(ctx context.Context, j *job[R]) {
 	returned := false
 	defer func() {
 		if !returned {
-			j.err = panicError(jobNames[j.kind], recover())
+			j.err = panicError(s.cfg.hook(j), recover())
+			if j.refusal == errRefused {
+				j.refusal = j.err
+			}
 		}
 		j.cancel()
 		s.send(message[R]{kind: reportMessage, job: j})
@@ -53,7 +56,7 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 	case judgeJob:
 		j.err = s.follow(ctx, s.cfg.Judge(j.slot.value), j.slot.value)
 	case lookJob:
-		j.err = s.follow(ctx, s.cfg.Look(j.slot.value), j.slot.value)
+		s.vet(ctx, j)
 	case cleanJob:
 		j.err = s.follow(ctx, Clean, j.slot.value)
 	case checkJob:
@@ -67,8 +70,12 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 	}
 }
 
-// errUnfit is the report of a resource that its verdict closes.
-var errUnfit = errors.New("unfit")
+// The reports of a resource that is to be closed: its verdict says so; Prepare
+// says so.
+var (
+	errUnfit   = errors.New("unfit")
+	errRefused = errors.New("refused by Prepare")
+)
 
 // follow does what a verdict asks for. An error closes the resource.
 func (s *Supervisor[R]) follow(ctx context.Context, v Verdict, r R) error {
@@ -82,6 +89,45 @@ func (s *Supervisor[R]) follow(ctx context.Context, v Verdict, r R) error {
 	default:
 		return errUnfit
 	}
+}
+
+// vet looks at a slot that rests, or is to be bound to a key: then it is
+// prepared too.
+func (s *Supervisor[R]) vet(ctx context.Context, j *job[R]) {
+	r := j.slot.value
+	if s.cfg.Look != nil {
+		if j.err = s.follow(ctx, s.cfg.Look(r), r); j.err != nil {
+			return
+		}
+	}
+	if s.cfg.Prepare == nil || j.bound == nil {
+		return
+	}
+	v, err := s.prepareFor(ctx, j, false)
+	if err == nil && (v == Clean || v == Check) {
+		if j.err = s.follow(ctx, v, r); j.err != nil {
+			return
+		}
+		v, err = s.prepareFor(ctx, j, true)
+	}
+	switch {
+	case v == Keep && err == nil:
+	case v == Discard || err == nil:
+		j.err = errRefused
+	case v == Keep && s.cfg.Judge != nil:
+		j.err = s.follow(ctx, s.cfg.Judge(r), r)
+	default:
+		j.err = s.follow(ctx, v, r)
+	}
+}
+
+// prepareFor asks Prepare for those who wait for a key. If it does not return,
+// that is what they are told, see help.
+func (s *Supervisor[R]) prepareFor(ctx context.Context, j *job[R], proven bool) (v Verdict, err error) {
+	j.refusal = errRefused
+	v, err = s.cfg.Prepare(ctx, j.slot.value, proven)
+	j.refusal = err
+	return v, err
 }
 
 func panicError(name string, v any) error {

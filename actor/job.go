@@ -25,7 +25,8 @@ type job[R any] struct {
 
 	// The helper's, read by the supervisor after its report.
 	value     R
-	err       error
+	err       error // closes the slot
+	refusal   error // of a look, for those who wait for the key
 	permanent bool
 }
 
@@ -34,7 +35,7 @@ type jobKind uint8
 const (
 	dialJob  jobKind = iota // Open
 	judgeJob                // Judge, then what it says
-	lookJob                 // Look, then what it says
+	lookJob                 // Look, then what it says; for a key, Prepare
 	cleanJob                // Clean
 	checkJob                // Check
 	closeJob                // Close
@@ -42,6 +43,14 @@ const (
 )
 
 var jobNames = [...]string{"Open", "Judge", "Look", "Clean", "Check", "Close", "Kill"}
+
+// hook is the function of the Config that a job calls.
+func (c *Config[R]) hook(j *job[R]) string {
+	if j.bound != nil && c.Prepare != nil {
+		return "Prepare"
+	}
+	return jobNames[j.kind]
+}
 
 // mends reports whether the job leaves its slot open.
 func (k jobKind) mends() bool { return k >= judgeJob && k <= checkJob }
@@ -68,13 +77,18 @@ func (m *machine[R]) mend(now time.Duration, sl *slot[R], v Verdict) {
 }
 
 func (m *machine[R]) startMend(now time.Duration, sl *slot[R], k jobKind) *job[R] {
-	sl.desk.place, sl.desk.seen = mending, now
-	j := &job[R]{
+	j := m.mending(now, sl, k)
+	m.start(j)
+	return j
+}
+
+func (m *machine[R]) mending(now time.Duration, sl *slot[R], k jobKind) *job[R] {
+	m.note(now, sl)
+	sl.desk.place = mending
+	return &job[R]{
 		kind: k, slot: sl, timeout: m.cfg.CleanTimeout,
 		comes: now + hedge, deadline: now + m.cfg.CleanTimeout + m.cfg.CloseGrace,
 	}
-	m.start(j)
-	return j
 }
 
 // close ends a slot. Its place stays taken until the resource is gone or a
@@ -100,6 +114,30 @@ func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool) {
 		kind: closeJob, slot: sl, timeout: timeout,
 		deadline: now + timeout + m.cfg.CloseGrace, freed: freed,
 	})
+}
+
+// taken is a slot that its borrower takes away: it is no longer one of those
+// open.
+func (m *machine[R]) taken(now time.Duration, sl *slot[R]) error {
+	b := sl.desk.binding
+	switch {
+	case sl.desk.place == revoked:
+		return ErrClosed
+	case b != nil && b.holders > 1:
+		return ErrShared
+	case b != nil:
+		delete(m.keys, b.key)
+		sl.desk.binding = nil
+	}
+	m.note(now, sl)
+	m.strike(sl)
+	sl.desk.place = revoked
+	m.open--
+	if !sl.desk.recalled {
+		m.usable--
+	}
+	m.stats.taken++
+	return nil
 }
 
 // strike takes a slot out of the list of those open.
@@ -133,8 +171,13 @@ func (m *machine[R]) reported(now time.Duration, j *job[R]) {
 }
 
 func (m *machine[R]) mended(now time.Duration, j *job[R]) {
-	if j.bound != nil && j.bound.promised == j {
-		j.bound.promised = nil
+	since := now
+	if m.round.job == j {
+		m.round.job = nil
+		since = m.round.began // else it would not have rested long enough in the next
+	}
+	if j.bound != nil {
+		m.vetted(j)
 	}
 	switch {
 	case j.freed:
@@ -142,11 +185,10 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	case j.err != nil:
 		m.close(now, j.slot)
 	default:
-		j.slot.since, j.slot.desk.proven = now, true
+		j.slot.since, j.slot.desk.proven = since, true
 		m.back(now, j.slot, Keep)
 		if j.bound != nil && j.slot.desk.place == inHand {
-			// The others may all need a look too: this one has had it.
-			m.hands.turn()
+			j.slot.desk.vetted = j.bound
 		}
 	}
 }

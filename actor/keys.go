@@ -11,7 +11,8 @@ type binding[R any] struct {
 	since    time.Duration // when it was bound
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
-	promised *job[R] // a rested slot is being looked at for it
+	promised *job[R] // a slot is being looked at for it
+	refused  int     // slots that Prepare refused for it, though they were proven
 }
 
 // share grants t the slot its key is bound to. Without one it files t under its
@@ -39,7 +40,7 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 	b.slot, b.since, sl.desk.binding = sl, now, b
 	sl.since = now
 	for _, t := range b.waiters {
-		m.queue.remove(t)
+		m.dequeue(now, t)
 		m.hold(now, b, t)
 	}
 	b.waiters = nil
@@ -69,6 +70,26 @@ func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
 		return
 	}
 	m.back(now, sl, b.verdict)
+}
+
+// vetted is the end of a look for a key. What Prepare says against the get, all
+// who wait for the key are told.
+func (m *machine[R]) vetted(j *job[R]) {
+	b := j.bound
+	if b.promised == j {
+		b.promised = nil
+	}
+	if j.err == errRefused && j.refusal == nil {
+		b.refused++
+		if b.refused > m.cfg.MaxOpen {
+			j.refusal = refusedOften(b.refused)
+		}
+	}
+	for j.refusal != nil && len(b.waiters) > 0 {
+		t := b.waiters[0]
+		m.unqueue(t)
+		m.refuseOne(t, j.refusal)
+	}
 }
 
 // forget drops a key that nobody holds and nobody waits for.

@@ -32,14 +32,18 @@ type machine[R any] struct {
 	outage   outage
 	resets   uint64 // stamps dials: one begun before a reset brings an old resource
 	arrivals uint64
+	settled  uint64 // arrivals at the last settle: who came later has not waited yet
 	ids      uint64
-	sweep    bool // somebody may have put a recalled slot on the shelf
+	sweep    bool          // somebody may have put a recalled slot on the shelf
+	expiry   time.Duration // nothing expires before
 
-	hasty   []*ticket[R] // came since the last settle and will not wait
-	filling bool         // the first fill is not complete
-	fillErr error        // why it was given up
-	ready   []*ticket[R] // wait for the first fill
+	hasty    []*ticket[R]  // came since the last settle and will not wait
+	ready    []*ticket[R]  // wait for the minimum
+	refillAt time.Duration // after a failed dial, when to try for the minimum again
 
+	span  span
+	round rounds[R]
+	pause pause[R]
 	end   ending[R]
 	stats counters
 }
@@ -56,15 +60,17 @@ type effects[R any] interface {
 	recall(sl *slot[R])           // ask whoever holds sl to bring it
 	start(j *job[R])              // have a helper do j and report once
 	cancel(j *job[R])             // end the context of a job under way
+	lookout()                     // have the next borrower that leaves too few on the shelf nudge
 	jitter(time.Duration) time.Duration
 }
 
 func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 	return &machine[R]{
-		cfg:     cfg.withDefaults(),
-		fx:      fx,
-		keys:    map[any]*binding[R]{},
-		filling: cfg.MinOpen > 0,
+		cfg:    cfg.withDefaults(),
+		fx:     fx,
+		keys:   map[any]*binding[R]{},
+		expiry: never,
+		round:  rounds[R]{at: never},
 	}
 }
 
@@ -72,12 +78,15 @@ func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
 	m.arrivals++
 	t.wait = waiting[R]{arrival: m.arrivals, since: now}
+	m.span.vetoed = m.span.vetoed || t.asks == forResource && t.key == nil // it found the shelf empty
 	switch {
 	case m.end.closing:
 		m.refuseOne(t, ErrClosed)
-	case t.ready:
+	case t.asks == forMinimum:
 		m.ready = append(m.ready, t)
 		t.wait.queued = true
+	case t.asks == forQuiet:
+		m.pauseFor(now, t)
 	case t.key != nil && m.share(now, t):
 	default:
 		m.queue.insert(t)
@@ -106,12 +115,13 @@ func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
 	switch {
 	case !t.wait.queued:
 		return
-	case t.ready:
+	case t.asks == forMinimum:
 		m.ready = remove(m.ready, t)
 		t.wait.queued = false
+	case t.asks == forQuiet:
+		m.unpauseFor(t)
 	default:
 		m.unqueue(t)
-		m.hasty = remove(m.hasty, t) // the next request on t may not be in haste
 	}
 	m.stats.cancelled++
 	m.fx.answer(t, answer[R]{err: m.waitError(now, t)})
@@ -120,6 +130,7 @@ func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
 // unqueue takes t out of the queue and out of the waiters of its key.
 func (m *machine[R]) unqueue(t *ticket[R]) {
 	m.queue.remove(t)
+	m.hasty = remove(m.hasty, t) // the next request on t may not be in haste
 	if b := t.wait.key; b != nil {
 		b.waiters = remove(b.waiters, t)
 		m.forget(b)
@@ -186,13 +197,22 @@ func (m *machine[R]) recall(sl *slot[R]) {
 	}
 }
 
+// idle is how many slots are ready to be lent.
+func (m *machine[R]) idle() int { return m.hands.len() + m.fx.shelved() }
+
 func (m *machine[R]) refuseOne(t *ticket[R], err error) {
 	m.stats.refused++
 	m.fx.answer(t, answer[R]{err: err})
 }
 
-// room is how many more resources there may be.
-func (m *machine[R]) room() int { return m.cfg.MaxOpen - m.open - m.closing - m.dialing }
+// conclude is the answer to a request that was not for a resource.
+func (m *machine[R]) conclude(t *ticket[R], err error) {
+	t.wait.queued = false
+	if err != nil {
+		m.stats.refused++
+	}
+	m.fx.answer(t, answer[R]{err: err})
+}
 
 // remove takes v out of s, keeping the order.
 func remove[T comparable](s []T, v T) []T {

@@ -29,7 +29,7 @@ func TestMachineStat(t *testing.T) {
 	got := r.m.stat()
 	assert.Equal(t, Stat{
 		Limit: 9, Open: 5, Idle: 0, Leased: 4, Mending: 1, Dialing: 1, Closing: 1, Waiting: 2, Keys: 1,
-		Leases: 2, Opened: 6,
+		Leases: 8, Waited: 6, Opened: 6,
 	}, got)
 
 	r.put(4, Keep)

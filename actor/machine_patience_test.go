@@ -123,7 +123,7 @@ func TestMachinePatience(t *testing.T) {
 		{"the next request on such a ticket may be for the first fill", Config[int]{MaxOpen: 1, MinOpen: 1}, func(r *rig) {
 			r.getWith("a", Request{Patience: TryOnly})
 			r.cancel("a")
-			r.reuse("a", &ticket[int]{ready: true})
+			r.reuse("a", &ticket[int]{asks: forMinimum})
 			r.get("b")
 			r.settle()
 			require.NotContains(r, r.answers, r.tickets["a"])

@@ -306,16 +306,21 @@ func TestMachineFirstFill(t *testing.T) {
 			r.did = nil
 			r.settles("refuse ready: <nil>")
 		}},
-		{"is given up at the first failure", cfg, func(r *rig) {
+		{"those who wait are refused in an outage, and it is tried again later", cfg, func(r *rig) {
 			r.awaitFill("ready")
 			r.report(dialJob, errServer)
 			r.did = nil
-			r.settle()
+			r.settles() // the other may still come
+			r.report(dialJob, errServer)
+			r.settles(refusal("ready", unavailable(errServer)))
 			a := r.answers[r.tickets["ready"]]
 			assert.ErrorIs(r, a.err, ErrUnavailable)
 			assert.ErrorIs(r, a.err, errServer)
-			r.pass(time.Second)
-			assert.Equal(r, 0, r.count("start"), "nothing is dialed for a fill given up")
+			assert.Equal(r, time.Minute, r.next, "CheckPeriod, not the backoff: nobody waits")
+			r.pass(time.Minute - 1)
+			r.want()
+			r.pass(1)
+			r.want("start Open")
 		}},
 		{"a cancel is told how things stand", cfg, func(r *rig) {
 			r.awaitFill("ready")

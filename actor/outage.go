@@ -26,7 +26,6 @@ func (m *machine[R]) failed(now time.Duration, j *job[R]) {
 	if m.end.closing || j.resets != m.resets {
 		return
 	}
-	m.endFill(j.err)
 	o := &m.outage
 	if j.epoch != o.epoch {
 		return
@@ -39,6 +38,7 @@ func (m *machine[R]) failed(now time.Duration, j *job[R]) {
 	o.failures++
 	o.until = now + m.fx.jitter(min(pause, m.cfg.BackoffMax))
 	o.err, o.permanent = j.err, j.permanent
+	m.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 }
 
 // recovered is a dial that succeeded.
@@ -48,10 +48,12 @@ func (m *machine[R]) recovered() {
 	}
 }
 
-// hopeless is the condition under which waiters are refused: nothing usable is
-// open, nothing is on its way, and dials are held back.
-func (m *machine[R]) hopeless(now time.Duration) bool {
-	return m.usable == 0 && m.stuck(now)
+// refuseHopeless refuses who waits while nothing usable is open, nothing is on
+// its way, and dials are held back.
+func (m *machine[R]) refuseHopeless(now time.Duration) {
+	if m.queue.len > 0 && m.usable == 0 && m.stuck(now) {
+		m.refuseAll(unavailable(m.outage.err))
+	}
 }
 
 // stuck is the same for who does not wait for borrowers: what is lent is no

@@ -1,5 +1,7 @@
 package actor
 
+import "time"
+
 // A Lease is a borrower's handle on a resource, from its Get to its Put. Each
 // get makes a new one, and once put back it is dead: it can never touch the
 // next borrower's resource. A lease is for one goroutine at a time.
@@ -45,6 +47,29 @@ func (l *Lease[R]) Discard() error {
 	}
 	l.slot = nil
 	return sl.sup.putBack(sl, Discard, l.key != nil)
+}
+
+// Take takes the resource out of the supervisor for good and frees its place:
+// what becomes of it, and its closing, is the caller's business. It waits only for
+// the supervisor, which answers at once. The error is ErrNotLeased if the lease
+// has been put back before, ErrShared if others hold the resource under the same
+// key, and then nothing is changed, or ErrClosed if CloseAll has revoked it.
+func (l *Lease[R]) Take() (r R, err error) {
+	sl := l.slot
+	if sl == nil {
+		return r, ErrNotLeased
+	}
+	err, ok := ask(sl.sup, func(m *machine[R], now time.Duration) error { return m.taken(now, sl) })
+	if !ok {
+		err = ErrClosed
+	}
+	if err != ErrShared {
+		l.slot = nil
+	}
+	if err != nil {
+		return r, err
+	}
+	return sl.value, nil
 }
 
 // putBack lays a slot on the shelf if it may, and else brings it to the desk.

@@ -17,10 +17,15 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 	if len(m.hasty) == 0 {
 		return
 	}
+	hasty := m.hasty
+	m.hasty = nil
 	var kept []*ticket[R]
-	for _, t := range m.hasty {
+	for _, t := range hasty {
 		switch {
 		case !t.wait.queued:
+		case m.pause.on:
+			m.unqueue(t)
+			m.refuseOne(t, ErrPaused)
 		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
 		case t.patience == NoWait && m.stuck(now):
@@ -34,6 +39,39 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 		}
 	}
 	m.hasty = kept
+}
+
+// refuseLate answers those who have waited for GetTimeout. The queue is in the
+// order of arrival, so they are the first.
+func (m *machine[R]) refuseLate(now time.Duration) {
+	for t := m.queue.first; t != nil && m.late(now, t); t = m.queue.first {
+		m.unqueue(t)
+		m.stats.cancelled++
+		err := m.waitError(now, t)
+		err.Err = ErrTimeout
+		m.fx.answer(t, answer[R]{err: err})
+	}
+}
+
+func (m *machine[R]) late(now time.Duration, t *ticket[R]) bool {
+	return m.cfg.GetTimeout > 0 && now >= t.wait.since+m.cfg.GetTimeout
+}
+
+// refuseCrowd answers those who came since the last settle and would be too
+// many to wait for borrowers: neither for what is coming, nor for a free place
+// that MaxDials holds back. Whoever has waited already goes on.
+func (m *machine[R]) refuseCrowd(now time.Duration) {
+	if m.cfg.MaxWaiting == 0 || m.queue.len <= m.cfg.MaxWaiting {
+		return
+	}
+	most := m.cfg.MaxWaiting + m.coming(now)
+	if m.outage.failures == 0 && !m.pause.on {
+		most += max(0, m.room())
+	}
+	for t := m.queue.last; m.queue.len > most && t.wait.arrival > m.settled; t = m.queue.last {
+		m.unqueue(t)
+		m.refuseOne(t, ErrTooManyWaiting)
+	}
 }
 
 // upTo is how many slots would serve t and everybody before it. Who shares a

@@ -30,7 +30,9 @@ type rig struct {
 	shelf   []*slot[int]
 	shelves int  // the shelf's size
 	gate    bool // shut
+	low     bool // who leaves fewer than MinIdle tells
 	pauses  []time.Duration
+	limit   int  // the largest there was
 	graced  bool // a grace has freed a place: the limit may be passed
 
 	hidden     map[*slot[int]]bool // off the shelf, and not yet laid back, lent or closed
@@ -56,7 +58,7 @@ func newRig(t *testing.T, cfg Config[int]) *rig {
 	if cfg.MaxOpen == 0 {
 		cfg.MaxOpen = 2
 	}
-	r := &rig{T: t, shelves: cfg.MaxOpen, tickets: map[string]*ticket[int]{},
+	r := &rig{T: t, shelves: min(cfg.MaxOpen, cfg.shelf()), limit: cfg.MaxOpen, tickets: map[string]*ticket[int]{},
 		answers: map[*ticket[int]]answer[int]{}, hidden: map[*slot[int]]bool{}}
 	r.m = newMachine(cfg, rigEffects{r})
 	r.settle()
@@ -105,10 +107,40 @@ func (r *rig) getWith(name string, q Request) {
 	r.m.get(r.now, t)
 }
 
-func (r *rig) awaitFill(name string) {
-	t := &ticket[int]{ctx: context.Background(), ready: true}
+func (r *rig) awaitFill(name string) { r.ask(name, forMinimum) }
+
+func (r *rig) pause(name string) { r.ask(name, forQuiet) }
+
+func (r *rig) ask(name string, w want) {
+	t := &ticket[int]{ctx: context.Background(), asks: w}
 	r.tickets[name] = t
 	r.m.get(r.now, t)
+}
+
+func (r *rig) resize(least, most int) {
+	r.limit = max(r.limit, most)
+	r.m.resize(least, most)
+}
+
+// lends has a borrower take what is next on the shelf. It says whether the
+// borrower tells the desk that too few are left.
+func (r *rig) lends() (tells bool) {
+	r.Helper()
+	require.False(r, r.gate, "the gate is shut")
+	require.NotEmpty(r, r.shelf)
+	r.shelf = r.shelf[1:]
+	if tells = r.low && len(r.shelf) < r.m.cfg.MinIdle; tells {
+		r.low = false
+	}
+	return tells
+}
+
+// lays has the borrower of a resource lay it on the shelf.
+func (r *rig) lays(value int) {
+	r.Helper()
+	require.False(r, r.gate, "the gate is shut")
+	require.Less(r, len(r.shelf), r.shelves, "the shelf is full")
+	r.shelf = append(r.shelf, r.slot(value))
 }
 
 func (r *rig) again(name string) {
@@ -122,7 +154,7 @@ func (r *rig) reuse(name string, request *ticket[int]) {
 	t := r.tickets[name]
 	require.Contains(r, r.answers, t)
 	delete(r.answers, t)
-	t.ctx, t.key, t.patience, t.ready = request.ctx, request.key, request.patience, request.ready
+	t.ctx, t.key, t.patience, t.asks = request.ctx, request.key, request.patience, request.asks
 	r.m.get(r.now, t)
 }
 
@@ -276,6 +308,8 @@ func (r rigEffects) start(j *job[int]) {
 	r.note("%s", what)
 }
 
+func (r rigEffects) lookout() { r.low = true }
+
 func (r rigEffects) cancel(j *job[int]) { r.note("cancel %s", jobNames[j.kind]) }
 
 func (r rigEffects) jitter(most time.Duration) time.Duration {
@@ -323,7 +357,7 @@ func (r *rig) audit() {
 	require.Equal(r, []int{open, usable, closing, dialing, loose}, []int{m.open, m.usable, m.closing, m.dialing, m.loose},
 		"books: open, usable, closing, dialing, loose keys")
 	if !r.graced {
-		require.LessOrEqual(r, open+closing+dialing, m.cfg.MaxOpen, "invariant 1: places")
+		require.LessOrEqual(r, open+closing+dialing, r.limit, "invariant 1: places")
 	}
 
 	count, unkeyed, promised, last := 0, 0, 0, uint64(0)
@@ -338,10 +372,17 @@ func (r *rig) audit() {
 	}
 	require.Equal(r, []int{count, unkeyed}, []int{m.queue.len, m.queue.unkeyed})
 	for _, j := range m.jobs {
-		if j.kind == lookJob {
+		if j.bound != nil {
 			promised++
 		}
 	}
+	rounds := 0
+	for _, j := range m.jobs {
+		if j == m.round.job {
+			rounds++
+		}
+	}
+	require.Equal(r, rounds == 0, m.round.job == nil, "the round waits for a job that has ended")
 
 	idle := map[*slot[int]]bool{}
 	for _, sl := range slices.Concat(m.hands.slots[m.hands.head:], r.shelf) {
@@ -353,6 +394,12 @@ func (r *rig) audit() {
 	case m.end.closing:
 		require.True(r, r.gate)
 		require.Empty(r, idle)
+	case m.pause.on:
+		require.True(r, r.gate, "paused, and the gate is open")
+		require.Empty(r, r.shelf)
+	case m.excess() > 0:
+		require.True(r, r.gate, "too many, and the gate is open")
+		require.Empty(r, idle, "too many, and something is idle")
 	case count > 0:
 		require.True(r, r.gate, "somebody waits and the gate is open")
 		if promised == 0 {

@@ -218,7 +218,7 @@ func TestRule11StatAnswersWhileEverybodyIsStuck(t *testing.T) {
 		st := b.s.Stat() // invariant 11
 		assert.Equal(b, Stat{
 			Limit: 4, Open: 3, Leased: 2, Mending: 1, Dialing: 1, Waiting: 2, Keys: 1,
-			Leases: st.Leases, Opened: 4,
+			Leases: st.Leases, Opened: 4, Waited: 4,
 		}, st)
 		time.Sleep(time.Second)
 		leases := b.s.Leases()

@@ -108,7 +108,7 @@ func TestRule04RecycledTicketCarriesNothing(t *testing.T) {
 		require.NotEmpty(b, b.s.tickets)
 		for range len(b.s.tickets) {
 			tk := <-b.s.tickets
-			assert.Equal(b, []any{nil, nil, Wait, false}, []any{tk.ctx, tk.key, tk.patience, tk.ready})
+			assert.Equal(b, []any{nil, nil, Wait, forResource}, []any{tk.ctx, tk.key, tk.patience, tk.asks})
 			assert.Empty(b, tk.reply)
 			b.s.tickets <- tk
 		}

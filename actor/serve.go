@@ -10,9 +10,9 @@ func (m *machine[R]) serve(now time.Duration) {
 			t = t.wait.next
 			continue
 		}
-		sl := m.pick(now)
+		sl := m.pickFor(now, t)
 		switch {
-		case sl != nil && t.wait.key != nil && m.rested(now, sl):
+		case sl != nil && t.wait.key != nil && m.unvetted(now, t.wait.key, sl):
 			m.shutGate(now)
 			m.look(now, t.wait.key, sl)
 		case sl != nil:
@@ -26,6 +26,16 @@ func (m *machine[R]) serve(now time.Duration) {
 		}
 		t = m.queue.first
 	}
+}
+
+// pickFor takes the slot that was looked at for the key of t, or any.
+func (m *machine[R]) pickFor(now time.Duration, t *ticket[R]) *slot[R] {
+	if b := t.wait.key; b != nil {
+		if sl := m.hands.vetted(b); sl != nil {
+			return sl
+		}
+	}
+	return m.pick(now)
 }
 
 // pick takes an idle slot that is not recalled: from the hands, else from the
@@ -51,13 +61,23 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 	m.note(now, sl)
 	fresh := sl.desk.proven && !m.rested(now, sl)
-	sl.desk.place, sl.desk.proven = away, false
+	sl.desk.place, sl.desk.proven, sl.desk.vetted = away, false, nil
 	if t.wait.key != nil {
 		m.bind(now, t.wait.key, sl)
 		return
 	}
-	m.queue.remove(t)
+	m.stats.leases++
+	m.dequeue(now, t)
 	m.fx.answer(t, answer[R]{slot: sl, fresh: fresh})
+}
+
+// dequeue takes t, which is served now, out of the queue, and counts its wait.
+func (m *machine[R]) dequeue(now time.Duration, t *ticket[R]) {
+	m.queue.remove(t)
+	if t.wait.arrival <= m.settled {
+		m.stats.waited++
+		m.stats.waitTime += now - t.wait.since
+	}
 }
 
 // rested says whether sl must be looked at before it is used. The borrower of
@@ -67,11 +87,17 @@ func (m *machine[R]) rested(now time.Duration, sl *slot[R]) bool {
 	return m.cfg.Look != nil && now-sl.since >= m.cfg.LookAfter
 }
 
-// look has a rested slot looked at for a key. Others may be served meanwhile.
+// unvetted says whether sl must be looked at, or prepared, before it is bound
+// to a key.
+func (m *machine[R]) unvetted(now time.Duration, b *binding[R], sl *slot[R]) bool {
+	return m.rested(now, sl) || m.cfg.Prepare != nil && sl.desk.vetted != b
+}
+
+// look has a slot looked at for a key. Others may be served meanwhile.
 func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
-	m.note(now, sl)
-	b.promised = m.startMend(now, sl, lookJob)
-	b.promised.bound = b
+	b.promised = m.mending(now, sl, lookJob)
+	b.promised.bound, b.promised.cause = b, b.waiters[0].ctx
+	m.start(b.promised)
 }
 
 // promised says whether a slot is being looked at for the key of t: one that

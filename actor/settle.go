@@ -17,15 +17,25 @@ func (m *machine[R]) settle(now time.Duration) time.Duration {
 		m.finish(now)
 		return m.deadline(now)
 	}
+	m.expire(now)
 	m.sweepShelf(now)
-	m.serve(now)
-	if m.hopeless(now) {
-		m.refuseAll(unavailable(m.outage.err))
+	if m.pause.on {
+		m.gather(now)
 	}
+	m.shedExcess(now)
+	if !m.pause.on && m.excess() <= 0 { // else what comes next is kept, or closed
+		m.serve(now)
+		m.refuseHopeless(now)
+	}
+	m.refuseLate(now)
 	m.refuseHasty(now)
 	m.dial(now)
-	m.arrangeGate()
-	m.filled()
+	m.refuseCrowd(now)
+	m.arrangeGate(now)
+	m.shedUnneeded(now)
+	m.inspect(now)
+	m.answerReady(now)
+	m.settled = m.arrivals
 	return m.deadline(now)
 }
 
@@ -37,15 +47,23 @@ func (m *machine[R]) deadline(now time.Duration) time.Duration {
 			next = min(next, d)
 		}
 	}
-	waits := m.queue.len > 0 || m.filling
-	if waits && m.outage.failures > 0 {
+	waits := m.queue.len > 0 || len(m.ready) > 0
+	if m.outage.failures > 0 && waits {
 		at(m.outage.until)
 	}
+	if m.outage.failures > 0 && m.lacking(now) {
+		at(m.refillAt)
+	}
+	if t := m.queue.first; t != nil && m.cfg.GetTimeout > 0 {
+		at(t.wait.since + m.cfg.GetTimeout)
+	}
+	at(m.expiry)
+	at(m.round.at)
 	for _, j := range m.jobs {
 		if !j.freed {
 			at(j.deadline)
 		}
-		if waits {
+		if waits || m.cfg.MinOpen+m.cfg.MinIdle > 0 {
 			at(j.comes)
 		}
 	}

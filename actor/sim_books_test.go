@@ -138,21 +138,6 @@ func (w *simWorld) booksOfKeys() {
 	w.must(w.m.queue.unkeyed+w.m.loose == w.demand(), "booksOfKeys", "the demand is %d, not %d", w.demand(), w.m.queue.unkeyed+w.m.loose)
 }
 
-// inv1PlacesWithinLimit: by the world's account, and by the books, in which a
-// dial that lost its place takes one again while what it brought is closed.
-func (w *simWorld) inv1PlacesWithinLimit() {
-	w.must(w.taken() <= w.pool.MaxOpen, "inv1PlacesWithinLimit", "%d of %d places", w.taken(), w.pool.MaxOpen)
-	late := 0
-	for _, h := range w.helpers {
-		if h.j.kind == closeJob && h.thing.late && !h.j.freed {
-			late++
-		}
-	}
-	w.must(w.room() >= -late, "inv1PlacesWithinLimit", "%d places too many in the books", -w.room())
-}
-
-func (w *simWorld) room() int { return w.pool.MaxOpen - w.m.open - w.m.closing - w.m.dialing }
-
 // checkSettled is done after every settle.
 func (w *simWorld) checkSettled() {
 	w.must(w.next > w.clock, "timerIsRight", "settle asks for the past")
@@ -165,18 +150,28 @@ func (w *simWorld) checkSettled() {
 		w.must(!w.forced || w.m.end.answered || w.next <= w.forceAt, "inv10CloseAllReturns", "not even after its grace")
 		return
 	}
-	w.must(w.gate == (w.m.queue.len > 0), "gateFollowsQueue", "%d wait, the gate is shut: %v", w.m.queue.len, w.gate)
-	w.must(!w.fillFailed || len(w.m.ready) == 0, "inv6EveryGetReturns", "%d wait for a fill that failed", len(w.m.ready))
+	w.must(w.gate == (w.m.queue.len > 0 || w.paused || w.inExcess()), "gateFollowsQueue",
+		"%d wait, paused %v, in excess %v, the gate is shut: %v", w.m.queue.len, w.paused, w.inExcess(), w.gate)
+	w.must(w.readies() == 0 || !w.enough() && !w.stuck(w.clock), "everyReadyReturns", "a Ready waits on")
+	w.inv1ShrinkCloses()
 	w.inv3NobodyWaitsBesideIdle()
 	w.inv3DemandIsMet()
 	w.inv8NothingOldAtRest()
+	w.everyPauseReturns()
+	w.nothingOldIsLent()
+	w.onlyUnneededIsClosed()
+	w.roundIsSet()
+	w.maxIdleIsKept()
+	w.crowdIsRefused()
+	w.getTimeoutIsKept()
 	w.timerIsRight()
+	w.settled = w.arrivals
 }
 
 // inv3NobodyWaitsBesideIdle: what the hands keep did not fit on the shelf, or
 // everybody waits for a look.
 func (w *simWorld) inv3NobodyWaitsBesideIdle() {
-	if w.m.hands.len() == 0 {
+	if w.m.hands.len() == 0 || w.paused {
 		return
 	}
 	w.must(w.gate || w.overflowed, "inv3NobodyWaitsBesideIdle", "the hands keep %d, the gate is open", w.m.hands.len())
@@ -185,15 +180,16 @@ func (w *simWorld) inv3NobodyWaitsBesideIdle() {
 	}
 }
 
-// inv3DemandIsMet: a dial is made wherever one is allowed, and who cannot hope
-// is refused.
+// inv3DemandIsMet: a dial is made wherever one is allowed, for who waits or a
+// minimum, and who cannot hope is refused: not in a pause, or while what is lent
+// is too many.
 func (w *simWorld) inv3DemandIsMet() {
-	w.must(w.demand() <= w.coming() || w.room() <= 0 || !w.mayDial(), "inv3DemandIsMet",
-		"%d come for %d, %d places are free", w.coming(), w.demand(), w.room())
-	w.must(w.m.queue.len == 0 || !w.hopeless(), "inv6RefusalIsACondition", "%d wait without hope", w.m.queue.len)
+	w.must(!w.dialIsDue(w.clock), "inv3DemandIsMet", "%d come for %d, %d open and %d idle, %d places are free",
+		w.coming(w.clock), w.demand(), w.usable(), w.idle(), w.room())
+	w.must(w.m.queue.len == 0 || w.paused || w.inExcess() || !w.hopeless(), "inv6RefusalIsACondition", "%d wait without hope", w.m.queue.len)
 	for _, b := range w.borrowers {
-		if b.waits() && b.patience != Wait && !w.promised(b) {
-			w.must(b.patience == NoWait && w.inReach(b) && !w.stuck(), "noWaitWaitsForWhatComes", "borrower %d waits for a borrower", b.id)
+		if b.waits() && b.patience != Wait && (w.paused || !w.promised(b)) {
+			w.must(b.patience == NoWait && w.inReach(b) && !w.paused && !w.stuck(w.clock), "noWaitWaitsForWhatComes", "borrower %d waits for a borrower", b.id)
 		}
 	}
 }
@@ -222,16 +218,4 @@ func (w *simWorld) nudgeComes() bool {
 		}
 	}
 	return w.m.sweep
-}
-
-// timerIsRight: whatever changes by time alone is looked at in time.
-func (w *simWorld) timerIsRight() {
-	if w.m.queue.len == 0 && !w.m.filling {
-		return
-	}
-	w.must(!w.backoff() || w.next <= w.out.until, "timerIsRight", "nothing is set for the end of the backoff")
-	for _, h := range w.helpers {
-		counts := h.j.kind < closeJob && w.clock < h.began+hedge
-		w.must(!counts || w.next <= h.began+hedge, "timerIsRight", "nothing is set for the hedge of %s", jobNames[h.j.kind])
-	}
 }

@@ -21,18 +21,23 @@ type simBorrower struct {
 	// Of the request.
 	key      int // 0: none
 	patience Patience
-	fill     bool // waits for the first fill
+	want     want
 	gaveUp   bool // its context ended before it had its slot
 	viaDesk  bool
 	fresh    bool
 	resets   int // done when the get began
+	refused  int // proven slots that Prepare refused
 	verdict  Verdict
 	uses     int
+	took     chan error // what its Take gets
 
 	// The world's account.
-	arrival uint64 // of the request at the desk
-	arrived bool   // and no answer yet
-	caused  bool   // a dial was made for it
+	arrival uint64        // of the request at the desk
+	since   time.Duration // by the desk's clock
+	arrived bool          // and no answer yet
+	caused  bool          // a dial was made for it
+	shut    bool          // a Pause had returned when the get began
+	resumes int           // done when the get began
 }
 
 type simPC uint8
@@ -41,8 +46,12 @@ const (
 	pcRest simPC = iota
 	pcGate
 	pcTake
+	pcTell
+	pcToken
+	pcTold
 	pcFit
 	pcLook
+	pcPrepare
 	pcUnfit
 	pcTicket
 	pcGet
@@ -53,6 +62,8 @@ const (
 	pcAwaitLast
 	pcLend
 	pcUse
+	pcTakeAway
+	pcTaken
 	pcPutGate
 	pcPush
 	pcPushed
@@ -74,11 +85,15 @@ func (b *simBorrower) step(w *simWorld) bool {
 		return b.begin(w)
 	case pcAwait, pcAwaitLast:
 		return b.await(w)
-	case pcGate, pcTake, pcFit, pcLook, pcUnfit:
+	case pcTaken:
+		return b.taken(w)
+	case pcGate, pcTake, pcTell, pcToken, pcTold:
 		b.stepShelf(w)
+	case pcFit, pcLook, pcPrepare, pcUnfit:
+		b.stepFit(w)
 	case pcTicket, pcGet, pcAgain, pcSent, pcCancel:
 		b.stepDesk(w)
-	case pcLend, pcUse:
+	case pcLend, pcUse, pcTakeAway:
 		b.stepUse(w)
 	default:
 		b.stepPut(w)
@@ -93,7 +108,7 @@ func (b *simBorrower) begin(w *simWorld) bool {
 	if w.draining || w.closed {
 		return false
 	}
-	*b = simBorrower{id: b.id, ctx: b.ctx, ends: never, resets: w.resets, pc: pcGate}
+	*b = simBorrower{id: b.id, ctx: b.ctx, ends: never, resets: w.resets, shut: w.quiet, resumes: w.resumes, pc: pcGate}
 	if w.in(w.impatient) {
 		b.ends = w.now + w.upTo(3*time.Second)
 	}
@@ -104,7 +119,9 @@ func (b *simBorrower) begin(w *simWorld) bool {
 		b.key, b.pc = 1+w.n(w.keys), pcTicket
 	}
 	if w.in(w.awaitsFill) {
-		b.fill, b.key, b.patience, b.pc = true, 0, Wait, pcTicket
+		b.want, b.key, b.patience, b.pc = forMinimum, 0, Wait, pcTicket
+	} else if w.in(w.pauses) {
+		b.want, b.key, b.patience, b.pc = forQuiet, 0, Wait, pcTicket
 	}
 	w.active++
 	w.peak = max(w.peak, w.active)
@@ -122,7 +139,7 @@ func (b *simBorrower) end(w *simWorld, what string) {
 	w.active--
 }
 
-// stepShelf is fromShelf and fit.
+// stepShelf is fromShelf up to fit, and tellIfLow.
 func (b *simBorrower) stepShelf(w *simWorld) {
 	switch b.pc {
 	case pcGate:
@@ -140,10 +157,45 @@ func (b *simBorrower) stepShelf(w *simWorld) {
 		w.move(b.sl, theShelf, aBorrower, b)
 		b.note(w, "takes")
 		b.pc = pcFit
+		if w.pool.MinIdle > 0 {
+			b.pc = pcTell
+		}
+	default:
+		b.tell(w)
+	}
+}
+
+// tell has the token of those who leave too few be taken by one.
+func (b *simBorrower) tell(w *simWorld) {
+	switch b.pc {
+	case pcTell:
+		b.note(w, "counts the shelf")
+		b.pc = pcFit
+		if len(w.shelf) < w.pool.MinIdle {
+			b.pc = pcToken
+		}
+	case pcToken:
+		b.note(w, "wants the token")
+		b.pc = pcFit
+		if w.low {
+			w.low, b.pc = false, pcTold
+		}
+	case pcTold:
+		w.send(simMessage{kind: lowMessage})
+		b.note(w, "tells of too few")
+		b.pc = pcFit
+	}
+}
+
+// stepFit is fit, and prepare.
+func (b *simBorrower) stepFit(w *simWorld) {
+	switch b.pc {
 	case pcFit:
 		b.fit(w)
 	case pcLook:
 		b.look(w)
+	case pcPrepare:
+		b.prepare(w)
 	case pcUnfit:
 		b.bring(w)
 	}
@@ -159,11 +211,11 @@ func (b *simBorrower) fit(w *simWorld) {
 	switch {
 	case isClosed(b.sl.recall):
 		b.pc = pcUnfit
-	case w.pool.Look == nil || b.viaDesk && b.fresh:
-		b.pc = pcLend
+	case w.pool.Look == nil && !w.pool.KeepAlive || b.isFresh():
+		b.pc = w.afterLook()
 	default:
-		b.pc = pcLend
-		if w.now-b.sl.since >= w.pool.LookAfter {
+		b.pc = w.afterLook()
+		if w.pool.Look != nil && w.now-b.sl.since >= w.pool.LookAfter {
 			b.pc = pcLook
 		} else {
 			w.checkRested(b.sl.value, w.now)
@@ -175,7 +227,7 @@ func (b *simBorrower) fit(w *simWorld) {
 // look asks Look, which may panic: then the slot goes to the desk all the same.
 func (b *simBorrower) look(w *simWorld) {
 	b.note(w, "looks at the resource")
-	b.pc = pcLend
+	b.pc = w.afterLook()
 	if b.verdict = w.verdict(); b.verdict != Keep {
 		b.pc = pcUnfit
 	}
@@ -184,6 +236,9 @@ func (b *simBorrower) look(w *simWorld) {
 	}
 	b.sl.value.proven = w.now
 }
+
+// isFresh is what the desk says of a slot that it granted.
+func (b *simBorrower) isFresh() bool { return b.viaDesk && b.fresh }
 
 // verdict is a random one; Discard stands for a panic too.
 func (w *simWorld) verdict() Verdict {
@@ -209,7 +264,7 @@ func (b *simBorrower) stepDesk(w *simWorld) {
 	switch b.pc {
 	case pcTicket:
 		b.t = w.ticket()
-		b.t.ctx, b.t.patience, b.t.ready = b.ctx, b.patience, b.fill
+		b.t.ctx, b.t.patience, b.t.asks = b.ctx, b.patience, b.want
 		if b.key > 0 {
 			b.t.key = b.key
 		}
@@ -270,7 +325,7 @@ func (b *simBorrower) receive(w *simWorld) {
 	switch {
 	case gaveUp:
 		b.gaveUp, b.verdict = true, Keep
-		b.putBack()
+		b.putBack(pcRest)
 	case b.key > 0:
 		b.pc = pcLend
 	}
@@ -294,18 +349,28 @@ func (b *simBorrower) stepUse(w *simWorld) {
 			w.recycle(b.t)
 			b.t = nil
 		}
-		if b.key == 0 {
+		if !b.viaDesk {
 			b.sl.uses++
-			w.leases++
+			if !b.sl.value.revoked {
+				w.leases++
+			}
 		}
 		w.checkLease(b)
 		b.note(w, "has it")
 		b.uses, b.pc = w.n(6), pcUse
 		return
 	}
+	if b.pc == pcTakeAway {
+		b.takeAway(w)
+		return
+	}
 	w.checkUse(b)
 	if b.uses--; b.uses >= 0 {
 		b.note(w, "uses it")
+		return
+	}
+	if w.in(w.takeaways) {
+		b.pc = pcTakeAway
 		return
 	}
 	b.verdict = Keep
@@ -316,12 +381,12 @@ func (b *simBorrower) stepUse(w *simWorld) {
 		b.verdict = w.verdict()
 	}
 	b.note(w, "is done with it")
-	b.putBack()
+	b.putBack(pcRest)
 }
 
 // putBack begins the way back.
-func (b *simBorrower) putBack() {
-	b.pc = pcPutClosed
+func (b *simBorrower) putBack(then simPC) {
+	b.then, b.pc = then, pcPutClosed
 	if b.key == 0 && b.verdict == Keep {
 		b.pc = pcPutGate
 	}
@@ -340,6 +405,7 @@ func (b *simBorrower) stepPut(w *simWorld) {
 		b.pc = pcPutClosed
 		if w.push(b.sl) {
 			b.laysDown(w, theShelf)
+			w.justPut++
 			b.note(w, "puts on the shelf")
 			b.pc = pcPushed
 		}
@@ -373,9 +439,14 @@ func (b *simBorrower) laysDown(w *simWorld, to simOwner) {
 	}
 }
 
-// hasPut is the end of a put. Who gave up still has a ticket, which may be in
-// the inbox if the actor has ended.
+// hasPut is the end of a put, or of a round of a get that goes on. Who gave up
+// still has a ticket, which may be in the inbox if the actor has ended.
 func (b *simBorrower) hasPut(w *simWorld, what string) {
+	if b.then != pcRest {
+		b.note(w, what)
+		b.sl, b.pc = nil, b.then
+		return
+	}
 	if w.closed {
 		b.t = nil
 	}
@@ -392,6 +463,6 @@ func (w *simWorld) ticket() *simTicket {
 }
 
 func (w *simWorld) recycle(t *simTicket) {
-	t.ctx, t.key, t.patience, t.ready = nil, nil, Wait, false
+	t.ctx, t.key, t.patience, t.asks = nil, nil, Wait, forResource
 	w.free = append(w.free, t)
 }

@@ -16,6 +16,7 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	w.must(a.slot == nil || a.err == nil, "inv6AnsweredOnce", "both a slot and an error")
 	if a.slot == nil {
 		w.checkError(b, a.err)
+		w.refusedOne(a.err)
 		return
 	}
 	w.must(!w.closing, "inv10NobodyServedAtTheEnd", "borrower %d is served after CloseAll", b.id)
@@ -23,11 +24,13 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	w.must(!th.closed && !th.killed && !th.revoked, "inv2NeverLentAfterClose", "thing %d", th.id)
 	if b.key == 0 {
 		w.inv5InOrderOfArrival(b)
-		w.inv8Granted(a.slot)
+		w.checkGrant(b, a.slot)
 		if a.fresh {
 			w.checkRested(th, w.clock)
+			w.must(th.mended, "freshHasJustProved", "thing %d", th.id)
 		}
 		w.move(a.slot, theDesk, aReply, b)
+		w.granted(b)
 		return
 	}
 	w.checkShare(b, a.slot)
@@ -38,8 +41,9 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 	th := sl.value
 	if th.refs == 0 {
 		w.inv5InOrderOfArrival(b)
-		w.inv8Granted(sl)
+		w.checkGrant(b, sl)
 		w.checkRested(th, w.clock)
+		w.must(w.pool.Prepare == nil || th.vetted == w.m.keys[b.key], "prepareIsAsked", "thing %d is bound to key %d unasked", th.id, b.key)
 		w.move(sl, theDesk, theSharers, nil)
 		th.key, th.bound = b.key, w.resets
 		for _, o := range w.things {
@@ -49,7 +53,16 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 	}
 	w.must(th.owner == theSharers && th.key == b.key, "inv12OneSlotPerKey", "thing %d is bound to key %v, not %d", th.id, th.key, b.key)
 	th.refs++
+	w.granted(b)
+}
+
+// granted counts a lease, and a wait that was not over at once.
+func (w *simWorld) granted(b *simBorrower) {
 	w.leases++
+	if b.arrival <= w.settled {
+		w.waited++
+		w.waitTime += w.clock - b.since
+	}
 }
 
 // inv5InOrderOfArrival: whoever came earlier has been served, or waits for a
@@ -62,7 +75,7 @@ func (w *simWorld) inv5InOrderOfArrival(b *simBorrower) {
 }
 
 // waits says whether b has a request in the queue.
-func (b *simBorrower) waits() bool { return b.arrived && !b.fill }
+func (b *simBorrower) waits() bool { return b.arrived && b.want == forResource }
 
 // promised says whether b waits for a look, which counts for a bounded time.
 func (w *simWorld) promised(b *simBorrower) bool {
@@ -70,16 +83,18 @@ func (w *simWorld) promised(b *simBorrower) bool {
 		return false
 	}
 	for _, h := range w.helpers {
-		if h.j.kind == lookJob && h.j.bound.key == b.key && h.j.bound == w.m.keys[b.key] && w.comes(h) {
+		if h.j.bound != nil && h.j.bound.key == b.key && h.j.bound == w.m.keys[b.key] && w.comes(h, w.clock) {
 			return true
 		}
 	}
 	return false
 }
 
-// inv8Granted: nothing old is granted.
-func (w *simWorld) inv8Granted(sl *simSlot) {
+// checkGrant: nothing old is granted, and nothing at all in a pause.
+func (w *simWorld) checkGrant(b *simBorrower, sl *simSlot) {
 	w.must(!isClosed(sl.recall) && sl.value.resets == w.resets, "inv8NothingOldAfterReset", "thing %d is granted", sl.value.id)
+	w.must(w.clock < sl.value.expires, "nothingOldIsLent", "thing %d is granted", sl.value.id)
+	w.must(!w.paused, "inv9NothingInAPause", "borrower %d is served", b.id)
 }
 
 // checkRested: what rested for LookAfter is looked at before it is lent.
@@ -92,18 +107,38 @@ func (w *simWorld) checkRested(th *simThing, at time.Duration) {
 func (w *simWorld) checkError(b *simBorrower, err error) {
 	var gaveUp *WaitError
 	switch {
+	case b.want == forQuiet:
+		w.checkPause(b, err)
 	case w.cancelling == b.t:
 		w.must(errors.As(err, &gaveUp), "inv6RightError", "borrower %d cancelled and gets %v", b.id, err)
-	case err == nil:
-		w.must(b.fill && w.opened >= w.pool.MinOpen, "inv6RightError", "borrower %d is told of a fill that is not complete", b.id)
+		w.must(!w.paused || errors.Is(err, ErrPaused), "inv6RightError", "borrower %d waited in a pause and is told %v", b.id, err)
 	case errors.Is(err, ErrClosed):
 		w.must(w.closing, "inv6RightError", "borrower %d gets ErrClosed", b.id)
-	case b.fill:
-		w.must(w.fillFailed && errors.Is(err, ErrUnavailable), "inv6RightError", "borrower %d waits for the fill and gets %v", b.id, err)
+	case b.want == forMinimum:
+		w.checkReady(b, err)
+	case w.vetting != nil:
+		w.checkRefused(b, err)
+	case errors.Is(err, ErrTimeout):
+		w.must(w.clock >= w.endOf(b), "getTimeoutIsKept", "borrower %d is refused too early", b.id)
+	case errors.Is(err, ErrPaused):
+		w.must(w.paused && b.patience != Wait, "inv6RightError", "borrower %d gets %v", b.id, err)
+	case errors.Is(err, ErrTooManyWaiting):
+		w.checkTooMany(b)
 	case errors.Is(err, ErrExhausted):
 		w.checkExhausted(b)
 	default:
 		w.checkUnavailable(b, err)
+	}
+}
+
+// refusedOne counts an error, by who is to blame for it.
+func (w *simWorld) refusedOne(err error) {
+	var gaveUp *WaitError
+	switch {
+	case errors.As(err, &gaveUp):
+		w.cancelled++
+	case err != nil:
+		w.refused++
 	}
 }
 
@@ -118,7 +153,7 @@ func (w *simWorld) checkExhausted(b *simBorrower) {
 // inReach says whether b can be served without a borrower's help, those before
 // it served: a place is not lent, whatever is being done about it.
 func (w *simWorld) inReach(b *simBorrower) bool {
-	return w.ahead(b) < w.m.cfg.MaxOpen-(w.m.open-w.m.mends())
+	return w.ahead(b) < w.limit-(w.m.open-w.m.mends())
 }
 
 // ahead is how many slots go to those who are served before b.
@@ -158,32 +193,35 @@ func (w *simWorld) demand() (n int) {
 func (w *simWorld) checkUnavailable(b *simBorrower, err error) {
 	w.must(errors.Is(err, ErrUnavailable), "inv6RightError", "borrower %d gets %v", b.id, err)
 	w.must(w.out.err != nil && errors.Is(err, w.out.err), "inv6NoOldError", "borrower %d gets %q, the outage's is %v", b.id, err, w.out.err)
-	w.must(w.hopeless() || b.patience == NoWait && w.stuck(), "inv6NoOldError", "borrower %d is refused though there is hope", b.id)
+	w.must(w.hopeless() || b.patience == NoWait && w.stuck(w.clock), "inv6NoOldError", "borrower %d is refused though there is hope", b.id)
 }
 
-func (w *simWorld) backoff() bool { return w.out.failures > 0 && w.clock < w.out.until }
+// What the passing of time changes is asked for a time: now, or a later one
+// until which nothing happens.
+
+func (w *simWorld) backoff(at time.Duration) bool { return w.out.failures > 0 && at < w.out.until }
 
 func (w *simWorld) hopeless() bool {
-	return w.usable() == 0 && w.stuck()
+	return w.usable() == 0 && w.stuck(w.clock)
 }
 
-func (w *simWorld) stuck() bool {
-	return w.backoff() && (w.pool.Outage == FailFast || w.out.permanent) && w.coming() == 0
+func (w *simWorld) stuck(at time.Duration) bool {
+	return w.backoff(at) && (w.pool.Outage == FailFast || w.out.permanent) && w.coming(at) == 0
 }
 
 // coming is how many slots are on their way.
-func (w *simWorld) coming() (n int) {
+func (w *simWorld) coming(at time.Duration) (n int) {
 	for _, h := range w.helpers {
-		if w.comes(h) {
+		if w.comes(h, at) {
 			n++
 		}
 	}
 	return n
 }
 
-func (w *simWorld) comes(h *simHelper) bool {
+func (w *simWorld) comes(h *simHelper, at time.Duration) bool {
 	switch {
-	case w.clock >= h.began+hedge || w.clock >= h.grace:
+	case at >= h.began+hedge || at >= h.grace:
 		return false
 	case h.j.kind == dialJob:
 		return h.resets == w.resets
@@ -193,9 +231,9 @@ func (w *simWorld) comes(h *simHelper) bool {
 }
 
 // dials counts the fresh dials, and of those the ones of this epoch.
-func (w *simWorld) dials() (all, probes int) {
+func (w *simWorld) dials(at time.Duration) (all, probes int) {
 	for _, h := range w.helpers {
-		if h.j.kind != dialJob || w.clock >= h.began+hedge || w.clock >= h.grace {
+		if h.j.kind != dialJob || at >= h.began+hedge || at >= h.grace {
 			continue
 		}
 		all++
@@ -207,23 +245,26 @@ func (w *simWorld) dials() (all, probes int) {
 }
 
 // mayDial says whether a dial is allowed, a free place aside.
-func (w *simWorld) mayDial() bool {
-	all, probes := w.dials()
-	return !w.backoff() && all < w.pool.MaxDials && (w.out.failures == 0 || probes == 0)
+func (w *simWorld) mayDial(at time.Duration) bool {
+	all, probes := w.dials(at)
+	return !w.backoff(at) && all < w.pool.MaxDials && (w.out.failures == 0 || probes == 0)
 }
 
 // checkDial is about a dial that begins.
 func (w *simWorld) checkDial(h *simHelper) {
 	w.must(!w.closing, "inv10NobodyServedAtTheEnd", "a dial after CloseAll")
-	w.must(w.taken() < w.pool.MaxOpen, "inv1PlacesWithinLimit", "a dial, though %d of %d places are taken", w.taken(), w.pool.MaxOpen)
+	w.must(!w.paused, "inv9NothingInAPause", "a dial in a pause")
+	w.must(w.taken() < w.limit, "inv1PlacesWithinLimit", "a dial, though %d of %d places are taken", w.taken(), w.limit)
 	w.inv4OpensWithinPeak()
-	_, probes := w.dials()
-	w.must(!w.backoff(), "inv7Backoff", "a dial in the backoff")
+	_, probes := w.dials(w.clock)
+	w.must(!w.backoff(w.clock), "inv7Backoff", "a dial in the backoff")
 	w.must(w.out.failures == 0 || probes == 0, "inv7OneProbe", "a second probe")
-	w.must(w.mayDial(), "dialsWithinMaxDials", "a dial too many")
-	w.must(w.m.filling || w.demand() > w.coming(), "inv4OneGetOneDial", "a dial, though %d come for %d", w.coming(), w.demand())
-	w.must(w.m.filling || w.m.hands.len() == 0, "inv4OneGetOneDial", "a dial, though the desk has %d", w.m.hands.len())
-	w.must(w.demand() <= w.coming() || w.searched, "gateRule1", "a dial, though the shelf was not looked at since the gate was shut")
+	w.must(w.mayDial(w.clock), "dialsWithinMaxDials", "a dial too many")
+	lacks := w.lacking(w.clock, w.idleThen)
+	waits := w.waiting() > 0 && w.demand() > w.coming(w.clock)
+	w.must(waits || lacks && w.mayFill(w.clock), "inv4OneGetOneDial", "a dial, though %d come for %d, minimum lacking: %v", w.coming(w.clock), w.demand(), lacks)
+	w.must(lacks || w.m.hands.len() == 0, "inv4OneGetOneDial", "a dial, though the desk has %d", w.m.hands.len())
+	w.must(!waits || w.searched, "gateRule1", "a dial, though the shelf was not looked at since the gate was shut")
 	w.must(w.causes(h), "dialHasItsCause", "the dial's context is nobody's")
 }
 
@@ -287,6 +328,7 @@ func (w *simWorld) inv4OpensWithinPeak() {
 // checkLease is about a lease that begins.
 func (w *simWorld) checkLease(b *simBorrower) {
 	w.checkUse(b)
+	w.inv9Lease(b)
 	th := b.sl.value
 	since := b.resets
 	if b.key > 0 {
@@ -347,6 +389,7 @@ func (w *simWorld) checkStat(s Stat) {
 	w.must(s.Open == s.Leased+s.Idle+s.Mending || w.forced, "inv11StatIsRight", "the parts do not add up: %+v", s)
 	w.must(s.Waiting == w.waiting(), "inv11StatIsRight", "%d wait, Stat says %d", w.waiting(), s.Waiting)
 	w.must(s.Failures == w.out.failures || w.closing, "inv11StatIsRight", "%d failures, Stat says %d", w.out.failures, s.Failures)
+	w.must(s.Limit == w.limit && s.Paused == w.paused, "inv11StatIsRight", "limit %d, paused %v, Stat says %d, %v", w.limit, w.paused, s.Limit, s.Paused)
 }
 
 // checkLeases knows no better than the desk about what moved meanwhile, or came

@@ -14,16 +14,18 @@ type simConfig struct {
 	keys      int
 
 	// Of a hundred cases.
-	keyed, hasty, awaitsFill int // requests
-	discards, impatient      int // borrowers that discard; whose context ends early
-	unfit                    int // verdicts other than Keep
-	dialFails, permanent     int
-	otherFails               int // cleans, checks, closes
-	hangs                    int // jobs that ignore their context
-	freezes                  int // borrowers preempted for long, at a step
+	keyed, hasty         int // requests
+	awaitsFill, pauses   int // calls of Ready and Pause among them
+	takeaways            int // borrowers that keep what they have
+	discards, impatient  int // borrowers that discard; whose context ends early
+	unfit                int // verdicts other than Keep
+	dialFails, permanent int
+	otherFails           int // cleans, checks, closes
+	hangs                int // jobs that ignore their context
+	freezes              int // borrowers preempted for long, at a step
 
 	// Of ten thousand steps.
-	resetting, questions, closes, leap int
+	resetting, resizing, resuming, questions, closes, leap int
 
 	deskShare int           // of a hundred steps, those of the supervisor
 	bustle    int           // most steps of others between two of the supervisor
@@ -45,10 +47,16 @@ func newSimConfig(d *simDice) simConfig {
 		tick:      d.pick(time.Microsecond, 20*time.Microsecond, 300*time.Microsecond),
 		slow:      d.pick(200*time.Microsecond, 3*time.Millisecond, 60*time.Millisecond),
 	}
-	c.pool = simPool(d)
-	c.shelfSize = c.pool.MaxOpen
+	c.pool = simPool(d, c.tick)
+	c.shelfSize = c.pool.shelf()
+	if c.pool.MaxIdle == 0 {
+		c.shelfSize = c.pool.MaxOpen
+		if d.in(15) {
+			c.shelfSize = d.between(1, c.pool.MaxOpen)
+		}
+	}
 	if d.in(15) {
-		c.shelfSize = d.between(1, c.pool.MaxOpen)
+		c.pauses, c.resuming = d.between(1, 20), d.between(20, 500)
 	}
 	if d.in(50) {
 		c.keyed = d.pick20()
@@ -70,7 +78,7 @@ func newSimConfig(d *simDice) simConfig {
 // pick20 is a share that is rare, common, or everybody's.
 func (d *simDice) pick20() int { return []int{5, 20, 50, 100}[d.n(4)] }
 
-func simPool(d *simDice) Config[*simThing] {
+func simPool(d *simDice, tick time.Duration) Config[*simThing] {
 	verdict := func(*simThing) Verdict { panic("the machine asked for a verdict") }
 	mend := func(context.Context, *simThing) error { panic("the machine mended") }
 	p := Config[*simThing]{
@@ -83,9 +91,8 @@ func simPool(d *simDice) Config[*simThing] {
 		BackoffMin:   d.pick(0, time.Millisecond),
 		Kill:         func(*simThing) { panic("the machine killed") },
 	}
-	if d.in(30) {
-		p.MinOpen = d.between(0, p.MaxOpen)
-	}
+	simLimits(d, &p)
+	simRests(d, &p, tick)
 	if d.in(40) {
 		p.Outage = WaitForServer
 	}
@@ -101,7 +108,44 @@ func simPool(d *simDice) Config[*simThing] {
 	if d.in(80) {
 		p.Check = mend
 	}
+	if d.in(30) {
+		p.Prepare = func(context.Context, *simThing, bool) (Verdict, error) { panic("the machine prepared") }
+	}
 	return p.withDefaults()
+}
+
+// simLimits says how many there may be, and for how long one waits.
+func simLimits(d *simDice, p *Config[*simThing]) {
+	if d.in(30) {
+		p.MinOpen = d.between(0, p.MaxOpen)
+	}
+	if d.in(30) {
+		p.MinIdle = d.between(0, p.MaxOpen)
+	}
+	if d.in(25) {
+		p.MaxIdle = d.between(max(1, p.MinOpen, p.MinIdle), p.MaxOpen)
+	}
+	if d.in(25) {
+		p.MaxWaiting = d.between(1, 4)
+	}
+	if d.in(25) {
+		p.GetTimeout = d.pick(500*time.Microsecond, 20*time.Millisecond, time.Second)
+	}
+}
+
+// simRests says for how long one is kept. A tick is time that a step may take:
+// what lives for a few steps only is lent to nobody,
+// and a desk that has to look up in every one never rests.
+func simRests(d *simDice, p *Config[*simThing], tick time.Duration) {
+	if d.in(20) {
+		p.MaxAge = max(2*time.Millisecond, 200*tick) * d.pick(1, 5, 50)
+		p.AgeJitter = d.pick(0, 1, p.MaxAge)
+	}
+	if d.in(30) {
+		p.MaxRest = d.pick(50*time.Microsecond, 3*time.Millisecond, 200*time.Millisecond)
+	}
+	p.KeepAlive = d.in(25)
+	p.CheckPeriod = max(20*tick, d.pick(100*time.Microsecond, 2*time.Millisecond, 50*time.Millisecond, time.Minute))
 }
 
 func (d *simDice) pickInt(of ...int) int { return of[d.n(len(of))] }
@@ -109,7 +153,11 @@ func (d *simDice) pickInt(of ...int) int { return of[d.n(len(of))] }
 // calm is a world in which the number of Opens is bounded by the borrowers.
 func (c *simConfig) calm() {
 	c.pure = true
-	c.pool.MinOpen, c.pool.Look = 0, nil
+	p := &c.pool
+	p.MinOpen, p.MinIdle, p.MaxAge, p.MaxRest, p.KeepAlive, p.Look, p.Prepare = 0, 0, 0, 0, false, nil, nil
+	if p.MaxIdle > 0 {
+		p.MaxIdle, c.shelfSize = 0, p.MaxOpen
+	}
 	c.pool.OpenTimeout, c.pool.CleanTimeout, c.pool.CloseGrace = time.Minute, time.Minute, time.Second
 	c.tick = min(c.tick, 20*time.Microsecond)
 }
@@ -130,6 +178,12 @@ func (c *simConfig) rough(d *simDice) {
 	}
 	if d.in(60) {
 		c.resetting = d.n(150)
+	}
+	if d.in(35) {
+		c.resizing = d.n(200)
+	}
+	if d.in(25) {
+		c.takeaways = d.between(1, 20)
 	}
 	if d.in(30) {
 		c.closes = d.n(50)

@@ -92,16 +92,19 @@ func (w *simWorld) handle() {
 		m.put(now, msg.slot, msg.verdict)
 	case nudgeMessage:
 		m.nudged()
+	case lowMessage:
 	case reportMessage:
 		w.heard(w.helperOf(msg.job))
 		m.reported(now, msg.job)
 		w.must(!w.mayCount, "inv6FailuresCountOnce", "a failed dial did not raise the backoff")
+		w.must(w.aging == nil, "nothingOldIsLent", "thing %d has no age", w.opened)
+		w.afterVetting()
 	case askMessage:
 		msg.ask(m, now)
 	}
 }
 
-var simMessageNames = [...]string{"handles get", "handles again", "handles cancel", "handles put", "handles nudge", "handles report", "handles question"}
+var simMessageNames = [...]string{"handles get", "handles again", "handles cancel", "handles put", "handles nudge", "hears of too few", "handles report", "handles question"}
 
 // arrive notes a request at the desk: its number is the world's own.
 func (w *simWorld) arrive(t *simTicket, first bool) {
@@ -113,7 +116,9 @@ func (w *simWorld) arrive(t *simTicket, first bool) {
 	b.arrived, b.caused = true, false
 	if first {
 		w.arrivals++
-		b.arrival = w.arrivals
+		b.arrival, b.since = w.arrivals, w.clock
+		w.vetoed = w.vetoed || b.want == forResource && b.key == 0
+		w.paused = w.paused || b.want == forQuiet && !w.closing
 	}
 }
 
@@ -139,6 +144,7 @@ func (w *simWorld) brought(sl *simSlot, v Verdict) {
 
 func (w *simWorld) settle() {
 	w.overflowed = false
+	w.beforeSettle()
 	w.next = w.m.settle(w.clock)
 	w.step("desk", 0, "has settled", nil)
 	w.checkBooks()
@@ -236,6 +242,8 @@ func (w *simWorld) trouble() bool {
 		{w.leap, w.leapAside},
 		{w.questions, w.question},
 		{w.resetting, w.reset},
+		{w.resizing, w.resize},
+		{w.resuming, w.resume},
 		{w.closes, w.closeSometime},
 	} {
 		if roll < t.share {

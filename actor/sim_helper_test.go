@@ -15,8 +15,10 @@ type simHelper struct {
 	grace    time.Duration // from when its place is free
 	hung     bool          // ignores its context
 	reported bool
-	resets   int // done when it began
-	epoch    int // of the world's account
+	step     int  // in which it began
+	round    bool // checks what rests
+	resets   int  // done when it began
+	epoch    int  // of the world's account
 	thing    *simThing
 }
 
@@ -31,7 +33,7 @@ func (w *simWorld) start(j *simJob) {
 	w.bustles()
 	w.step("desk", 0, "starts "+jobNames[j.kind], j.slot)
 	h := &simHelper{
-		j: j, began: w.clock, done: w.now + w.upTo(w.slow), ends: w.now + j.timeout,
+		j: j, step: w.steps, began: w.clock, done: w.now + w.upTo(w.slow), ends: w.now + j.timeout,
 		grace: w.clock + j.timeout + w.pool.CloseGrace, resets: w.resets, epoch: w.out.epoch,
 	}
 	h.done = min(h.done, h.ends)
@@ -43,17 +45,13 @@ func (w *simWorld) start(j *simJob) {
 		w.checkDial(h)
 	case killJob:
 		w.killing(h)
-	case cleanJob, checkJob:
-		w.must(j.kind == cleanJob == (j.slot.value.verdict == Clean), "verdictsAreFollowed", "thing %d: %s after the verdict %d",
-			j.slot.value.id, jobNames[j.kind], j.slot.value.verdict)
-		w.takes(h)
-	case judgeJob, lookJob:
-		w.must(j.slot.value.verdict == Keep, "verdictsAreFollowed", "thing %d: %s after the verdict %d",
-			j.slot.value.id, jobNames[j.kind], j.slot.value.verdict)
-		w.takes(h)
 	case closeJob:
 		w.known--
+		w.checkClose(j.slot)
 		w.must(!w.pure || w.closing, "inv4OpensWithinPeak", "thing %d is closed without a reason", j.slot.value.id)
+		w.takes(h)
+	default:
+		w.checkMend(h)
 		w.takes(h)
 	}
 	w.helpers = append(w.helpers, h)
@@ -64,6 +62,21 @@ func (w *simWorld) start(j *simJob) {
 func (w *simWorld) takes(h *simHelper) {
 	h.thing = h.j.slot.value
 	w.move(h.j.slot, theDesk, aHelper, nil)
+}
+
+// checkMend: a mend follows from a verdict, or from a rest.
+func (w *simWorld) checkMend(h *simHelper) {
+	kind, th := h.j.kind, h.j.slot.value
+	asked := th.verdict == Keep
+	switch {
+	case kind == cleanJob:
+		asked = th.verdict == Clean
+	case kind == checkJob && !asked:
+		asked = th.verdict == Check
+	case kind == checkJob || kind == lookJob && h.j.bound == nil:
+		w.checkRound(h)
+	}
+	w.must(asked, "verdictsAreFollowed", "thing %d: %s after the verdict %d", th.id, jobNames[kind], th.verdict)
 }
 
 // killing is the start of a Kill: of a mend that ignores its context, or of a
@@ -85,6 +98,7 @@ func (w *simWorld) killing(h *simHelper) {
 	th.revoked = true
 	w.known--
 	w.revoked++
+	w.leases -= h.j.slot.uses // the desk never hears of them
 }
 
 func (w *simWorld) mendOf(th *simThing) *simHelper {
@@ -120,6 +134,17 @@ func (w *simWorld) helperOf(j *simJob) *simHelper {
 	return nil
 }
 
+// helpersFrom is how many have begun until then and not reported: rounds may
+// always have one under way.
+func (w *simWorld) helpersFrom(step int) (n int) {
+	for _, h := range w.helpers {
+		if h.step <= step {
+			n++
+		}
+	}
+	return n
+}
+
 // due is when a helper goes on.
 func (h *simHelper) due(w *simWorld) time.Duration {
 	if h.reported || h.hung && w.draining && !w.thawed {
@@ -152,6 +177,8 @@ func (w *simWorld) finishJob(h *simHelper) {
 	switch {
 	case j.kind == dialJob:
 		w.dialDone(h, late)
+	case j.bound != nil && w.pool.Prepare != nil:
+		w.vetDone(h, late)
 	case j.kind == killJob && h.thing.revoked:
 		w.drop(h.thing)
 	case j.kind == closeJob:
@@ -197,6 +224,8 @@ func (w *simWorld) heard(h *simHelper) {
 			h.thing.verdict = Discard
 		}
 		w.move(h.j.slot, aHelper, theDesk, nil)
+		h.thing.mended, h.thing.vetted, h.thing.late = true, h.j.bound, h.j.freed
+		w.heardVet(h.j)
 	}
 }
 
@@ -205,7 +234,6 @@ func (w *simWorld) heardDial(h *simHelper) {
 	o := &w.out
 	old := h.resets != w.resets
 	if h.j.err != nil {
-		w.fillFailed = w.fillFailed || w.m.filling && !old
 		w.mayCount = !w.closing && !old && h.epoch == o.epoch
 		if w.mayCount {
 			o.err, o.permanent = h.j.err, h.j.permanent
@@ -214,6 +242,8 @@ func (w *simWorld) heardDial(h *simHelper) {
 	}
 	w.known++
 	h.thing.owner, h.thing.proven, h.thing.late = theDesk, w.clock, h.j.freed
+	h.thing.mended = true
+	w.age(h.thing)
 	if !old && !h.j.freed && o.failures > 0 {
 		w.heal()
 	}

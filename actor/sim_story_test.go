@@ -65,8 +65,10 @@ func (w *simWorld) climate() string {
 	c := w.simConfig
 	p := c.pool
 	c.pool = Config[*simThing]{}
-	return fmt.Sprintf("%+v\nMaxOpen %d MinOpen %d MaxDials %d Outage %d Judge %v Look %v LookAfter %v Clean %v Check %v\nBackoff %v-%v Open %v Clean %v Close %v",
-		c, p.MaxOpen, p.MinOpen, p.MaxDials, p.Outage, p.Judge != nil, p.Look != nil, p.LookAfter, p.Clean != nil, p.Check != nil,
+	return fmt.Sprintf("%+v\nMaxOpen %d MinOpen %d MinIdle %d MaxIdle %d MaxAge %v+%v MaxRest %v CheckPeriod %v KeepAlive %v MaxWaiting %d GetTimeout %v\n"+
+		"MaxDials %d Outage %d Judge %v Look %v LookAfter %v Clean %v Check %v Prepare %v\nBackoff %v-%v Open %v Clean %v Close %v",
+		c, p.MaxOpen, p.MinOpen, p.MinIdle, p.MaxIdle, p.MaxAge, p.AgeJitter, p.MaxRest, p.CheckPeriod, p.KeepAlive, p.MaxWaiting, p.GetTimeout,
+		p.MaxDials, p.Outage, p.Judge != nil, p.Look != nil, p.LookAfter, p.Clean != nil, p.Check != nil, p.Prepare != nil,
 		p.BackoffMin, p.BackoffMax, p.OpenTimeout, p.CleanTimeout, p.CloseGrace)
 }
 
@@ -74,11 +76,11 @@ func (w *simWorld) climate() string {
 func (w *simWorld) state() string {
 	var s strings.Builder
 	m := w.m
-	fmt.Fprintf(&s, "clock %v, now %v, next %v; open %d closing %d dialing %d usable %d; gate %v, %d on the shelf, %d in hand; %+v\n",
-		w.clock, w.now, w.next, m.open, m.closing, m.dialing, m.usable, w.gate, len(w.shelf), m.hands.len(), w.out)
+	fmt.Fprintf(&s, "clock %v, now %v, next %v; open %d closing %d dialing %d usable %d; gate %v, %d on the shelf, %d in hand; %+v; %+v; %+v; vetoed %v\n",
+		w.clock, w.now, w.next, m.open, m.closing, m.dialing, m.usable, w.gate, len(w.shelf), m.hands.len(), w.out, w.simSizes, w.simPauses, w.vetoed)
 	for _, b := range w.borrowers {
 		if b.arrived {
-			fmt.Fprintf(&s, "borrower %d waits: arrival %d, key %d, patience %d, fill %v\n", b.id, b.arrival, b.key, b.patience, b.fill)
+			fmt.Fprintf(&s, "borrower %d waits: arrival %d, since %v, key %d, patience %d, for %d\n", b.id, b.arrival, b.since, b.key, b.patience, b.want)
 		}
 	}
 	for _, h := range w.helpers[:min(50, len(w.helpers))] {

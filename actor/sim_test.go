@@ -5,6 +5,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // A seeded simulation of the machine in a modelled world: the borrowers'
@@ -102,6 +103,7 @@ func (w *simWorld) turn() {
 	case w.wakes():
 		w.wake()
 	default:
+		w.minimumsAtRest()
 		w.must(w.leapAhead() || !w.draining || w.anyFrozen(), "inv6EveryGetReturns", "nobody can do anything, and nothing is due")
 		w.step("clock", 0, "goes on", nil)
 	}
@@ -113,12 +115,22 @@ func (w *simWorld) quiesce() {
 	w.draining = true
 	for _, b := range w.borrowers {
 		b.ends = never
+		if b.want == forMinimum && w.pool.MaxAge > 0 {
+			b.ends = w.now + time.Minute // so many may never be open at once
+		}
 	}
+	w.until("everyPauseReturns", func() bool { return w.callsOfPause() == 0 })
+	w.resume()
 	w.until("inv6EveryGetReturns", func() bool { return w.active == 0 && w.read() })
 	w.atRest()
 	w.thawed = true
-	w.until("everyHelperReports", func() bool { return len(w.helpers) == 0 && w.read() })
+	then := w.steps
+	for _, h := range w.helpers {
+		h.done = min(h.done, w.now+w.upTo(w.slow))
+	}
+	w.until("everyHelperReports", func() bool { return w.helpersFrom(then) == 0 && w.read() })
 	w.atRest()
+	w.restLong()
 }
 
 // read says that the supervisor has nothing to do now. Once it has ended it
@@ -132,6 +144,9 @@ func (w *simWorld) until(invariant string, done func() bool) {
 	for limit := w.steps + simPatience; !done(); {
 		w.must(w.steps < limit, invariant, "it never comes to rest")
 		w.turn()
+		if invariant != "nobodyRestsForever" && w.hasRounds() && w.in(1) {
+			w.now += w.upTo(10 * time.Second) // what is due later than many rounds
+		}
 	}
 }
 
@@ -141,6 +156,7 @@ func (w *simWorld) atRest() {
 		return
 	}
 	w.must(w.m.queue.len == 0 && !w.gate, "inv3NobodyWaitsBesideIdle", "at rest %d wait, the gate is shut: %v", w.m.queue.len, w.gate)
+	w.must(!w.inExcess(), "inv1ShrinkCloses", "at rest %d are open, at most %d", w.openInBooks(), w.limit)
 	for _, th := range w.things {
 		w.must(th.owner == theShelf || th.owner == aHelper || th.owner == theDesk && len(w.shelf) == w.shelfSize,
 			"inv2OneOwner", "at rest %s has thing %d", simOwners[th.owner], th.id)
@@ -153,12 +169,13 @@ func (w *simWorld) finale() {
 	w.closeAll(never)
 	w.until("inv10EndsClean", func() bool { return w.closed && w.closersOver() })
 	w.must(w.m.ended() && len(w.helpers) == 0 && len(w.things) == 0, "inv10EndsClean", "%d helpers and %d things are left", len(w.helpers), len(w.things))
-	w.must(w.opened == w.gone+w.revoked, "inv10EndsClean", "%d opened, %d closed and %d revoked", w.opened, w.gone, w.revoked)
+	w.must(w.opened == w.gone+w.revoked+w.away, "inv10EndsClean", "%d opened, %d closed, %d revoked and %d taken away", w.opened, w.gone, w.revoked, w.away)
 	w.must(w.m.open+w.m.closing+w.m.dialing+w.m.usable == 0, "inv10EndsClean", "places are still taken")
 	s := w.m.stat()
-	w.must(int(s.Opened) == w.opened && int(s.Closed) == w.gone && int(s.Revoked) == w.revoked, "inv10EndsClean",
-		"%d opened, %d closed, %d revoked, but %+v", w.opened, w.gone, w.revoked, s)
-	w.must(s.Leases == w.leases || w.revoked > 0, "inv11StatIsRight", "%d leases, Stat says %d", w.leases, s.Leases)
+	w.must(int(s.Opened) == w.opened && int(s.Closed) == w.gone && int(s.Revoked) == w.revoked && int(s.Taken) == w.away, "inv10EndsClean",
+		"%d opened, %d closed, %d revoked, %d taken away, but %+v", w.opened, w.gone, w.revoked, w.away, s)
+	told := simCounts{s.Leases, s.Expired, s.Unneeded, s.Waited, s.Refused, s.Cancelled, s.WaitTime}
+	w.must(told == w.simCounts, "inv11StatIsRight", "it is %+v, Stat says %+v", w.simCounts, told)
 }
 
 func (w *simWorld) closersOver() bool {

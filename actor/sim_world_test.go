@@ -9,6 +9,7 @@ type (
 	simSlot    = slot[*simThing]
 	simTicket  = ticket[*simThing]
 	simMessage = message[*simThing]
+	simBinding = binding[*simThing]
 	simJob     = job[*simThing]
 )
 
@@ -24,6 +25,9 @@ type simThing struct {
 	bound   int           // resets done when its key was bound
 	verdict Verdict       // what must be done before it is lent again
 	judge   bool          // its last holder has put it, and nobody judged it
+	expires time.Duration // by the world's dice
+	mended  bool          // opened or mended, and at the desk since
+	vetted  *simBinding   // prepared for this key, and at the desk since
 	proven  time.Duration // when it was last known to work
 	used    bool          // in the lease that was put last
 	moved   int           // step at which it last went to a borrower or came from one
@@ -63,6 +67,7 @@ type simWorld struct {
 
 	shelf  []*simSlot
 	gate   bool
+	low    bool // the token for who leaves too few
 	closed bool
 	inbox  []simMessage
 	free   []*simTicket
@@ -73,16 +78,22 @@ type simWorld struct {
 	closers   []*simCloser
 
 	out simOutage
+	simSizes
+	simPauses
+	simRest
+	simVetting
+	simCounts
 
 	// The present message.
 	cancelling *simTicket
-	mayCount   bool // the failed dial must raise the backoff
-	forcing    bool // revoke runs
-	hurrying   bool // closeAll or revoke runs
+	mayCount   bool      // the failed dial must raise the backoff
+	aging      *simThing // opened, its age not yet rolled
+	forcing    bool      // revoke runs
+	hurrying   bool      // closeAll or revoke runs
 
 	arrivals   uint64
+	settled    uint64 // arrivals at the last settle
 	resets     int
-	fillFailed bool // a dial failed before the first fill was complete
 	closing    bool // a CloseAll was handled
 	forced     bool // one ran out of time
 	forceAt    time.Duration
@@ -91,16 +102,26 @@ type simWorld struct {
 	draining   bool // no new requests, no new trouble
 	thawed     bool // hung helpers may report
 
-	opened, gone, revoked int
-	leases                uint64
-	active, peak          int
-	known                 int // things that the desk has heard of and not closed
-	ids                   int
+	opened, gone, revoked, away int
 
-	lentThen int // when the machine last counted the shelf
+	active, peak int
+	known        int // things that the desk has heard of and not closed
+	ids          int
+
+	// When the machine last counted the shelf.
+	lentThen, idleThen int
+
+	justPut int // on the shelf, since
 
 	steps int
 	trace simTrace
+}
+
+// simCounts are what Stat must tell in the end.
+type simCounts struct {
+	leases, expired, unneeded, waited, refused, cancelled uint64
+
+	waitTime time.Duration
 }
 
 // simOutage is the world's own account of failing dials.
@@ -108,6 +129,7 @@ type simOutage struct {
 	epoch     int
 	failures  int
 	until     time.Duration
+	refill    time.Duration // when a minimum may be tried for again
 	err       error
 	permanent bool
 }
@@ -116,6 +138,9 @@ func newSimWorld(seed uint64, data []byte) *simWorld {
 	w := &simWorld{simDice: newSimDice(seed, data)}
 	w.simConfig = newSimConfig(&w.simDice)
 	w.m = newMachine[*simThing](w.pool, w)
+	w.simSizes = simSizes{least: w.pool.MinOpen, limit: w.pool.MaxOpen, allowed: w.pool.MaxOpen, booked: w.pool.MaxOpen}
+	w.simRest = newSimRest()
+	w.noGood = map[*simBinding]int{}
 	for i := range w.simConfig.borrowers {
 		w.borrowers = append(w.borrowers, newSimBorrower(i))
 	}
@@ -175,7 +200,8 @@ func (w *simWorld) frozen(b *simBorrower) bool {
 		return true
 	}
 	often := w.freezes
-	if b.pc == pcTake || b.pc == pcPush {
+	switch b.pc {
+	case pcTake, pcPush, pcTell, pcToken:
 		often *= 4
 	}
 	if !w.draining && w.in(often) {
@@ -241,6 +267,9 @@ func (w *simWorld) move(sl *simSlot, from, to simOwner, b *simBorrower) {
 	lends := from == theDesk && to != aHelper
 	w.must(!lends || th.verdict == Keep && !th.judge, "verdictsAreFollowed",
 		"thing %d goes to %s, its verdict is %d, to be judged: %v", th.id, simOwners[to], th.verdict, th.judge)
+	if from == theDesk {
+		th.mended, th.vetted = false, nil
+	}
 	if th.owner = to; b != nil {
 		th.moved = w.steps
 	}
@@ -298,6 +327,8 @@ func (w *simWorld) openGate() {
 	w.step("desk", 0, "opens the gate", nil)
 	w.must(w.gate, "gateHasOneToken", "opened twice")
 	w.must(w.m.queue.len == 0, "inv3NobodyWaitsBesideIdle", "the gate opens while %d wait", w.m.queue.len)
+	w.must(!w.paused, "inv9NothingInAPause", "the gate opens")
+	w.must(w.openInBooks() <= w.limit, "inv1ShrinkCloses", "the gate opens in excess")
 	w.gate = false
 	w.bustles()
 }
@@ -330,7 +361,8 @@ func (w *simWorld) offer(sl *simSlot) bool {
 
 func (w *simWorld) shelved() int {
 	n := len(w.shelf)
-	w.lentThen = w.lent()
+	w.lentThen, w.idleThen = w.lent(), w.m.hands.len()+n
+	w.mostIdle, w.justPut = max(w.mostIdle, w.idleThen), 0
 	w.bustles()
 	return n
 }
@@ -340,6 +372,7 @@ func (w *simWorld) answer(t *simTicket, a answer[*simThing]) {
 	b := w.whose(t)
 	if b == nil {
 		w.must(a.slot == nil, "inv10NobodyServedAtTheEnd", "a slot for nobody")
+		w.refusedOne(a.err)
 		return
 	}
 	w.step("desk", b.id, "answers borrower", a.slot)
@@ -360,7 +393,17 @@ func (w *simWorld) recall(sl *simSlot) {
 	w.bustles()
 }
 
+func (w *simWorld) lookout() {
+	w.bustles()
+	w.step("desk", 0, "lays out the token", nil)
+	w.low = true
+	w.bustles()
+}
+
 func (w *simWorld) jitter(most time.Duration) time.Duration {
+	if w.aging != nil {
+		return w.rollAge(most)
+	}
 	w.must(w.mayCount, "inv6FailuresCountOnce", "a failure of an older epoch raised the backoff")
 	w.mayCount = false
 	pause := w.pool.BackoffMin
@@ -371,6 +414,6 @@ func (w *simWorld) jitter(most time.Duration) time.Duration {
 	d := w.upTo(most)
 	w.out.epoch++
 	w.out.failures++
-	w.out.until = w.clock + d
+	w.out.until, w.out.refill = w.clock+d, w.clock+w.pool.CheckPeriod
 	return d
 }

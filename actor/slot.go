@@ -16,7 +16,7 @@ type slot[R any] struct {
 
 	// The owner's.
 	since  time.Duration         // when it was last lent or mended; it rests no longer than since then
-	uses   uint64                // leases since the desk last counted them
+	uses   uint64                // leases off the shelf since the desk last counted them
 	leases *[leaseBatch]Lease[R] // handles, made in batches
 	unused int                   // of those, at the end
 
@@ -28,12 +28,13 @@ type slot[R any] struct {
 type record[R any] struct {
 	id       uint64
 	place    place
-	index    int           // in machine.slots
-	recalled bool          // recall is closed
-	opened   time.Duration // since the supervisor's start
+	index    int  // in machine.slots
+	recalled bool // recall is closed
+	expires  time.Duration
 	seen     time.Duration // when the desk last had it in its hands
 	proven   bool          // opened or mended, and not lent or laid since
 	binding  *binding[R]   // the key it is lent under, if any
+	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
 }
 
 // place is where the books say a slot is.
@@ -44,7 +45,7 @@ const (
 	inHand               // at the desk
 	mending              // with a helper that judges, cleans or checks it
 	closing              // with a helper that closes it
-	revoked              // taken from its borrower by CloseAll
+	revoked              // taken from its borrower by CloseAll, or by the borrower from the supervisor
 )
 
 // leaseBatch is how many handles are made at once: an allocation amortised
@@ -59,7 +60,6 @@ func (sl *slot[R]) lease() *Lease[R] {
 	}
 	l := &sl.leases[leaseBatch-sl.unused]
 	sl.unused--
-	sl.uses++
 	l.slot = sl
 	return l
 }

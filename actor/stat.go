@@ -10,7 +10,7 @@ import (
 // taken or put at that moment may show as either. Counters lag by the leases
 // that are out.
 type Stat struct {
-	Limit   int // MaxOpen
+	Limit   int // most resources there may be
 	Open    int // resources open, lent, idle or being cleaned
 	Idle    int // of those, ready to be lent
 	Leased  int // of those, lent
@@ -19,15 +19,22 @@ type Stat struct {
 	Closing int // being closed
 	Waiting int // requests that wait
 	Keys    int // keys bound to a resource
+	Paused  bool
 
 	Leases      uint64 // granted so far
 	Opened      uint64 // opened so far
 	Closed      uint64 // closed so far
+	Expired     uint64 // reached MaxAge
+	Unneeded    uint64 // closed because of MaxRest
+	Taken       uint64 // taken away by their borrowers, with Lease.Take
 	Revoked     uint64 // taken from their borrowers by CloseAll
 	DialsFailed uint64 // Open returned an error
 	CloseFailed uint64 // Close returned an error
 	Refused     uint64 // requests answered with an error other than their context's
-	Cancelled   uint64 // requests whose context ended while they waited
+	Cancelled   uint64 // requests whose context or GetTimeout ended while they waited
+
+	Waited   uint64        // leases granted after a wait, since nothing was idle
+	WaitTime time.Duration // what those waited, in all
 
 	Failures  int   // failed dials in a row; 0: no outage
 	LastError error // of those failures, the last
@@ -55,20 +62,25 @@ func (l LeaseInfo) String() string {
 
 // counters are kept since the start.
 type counters struct {
-	leases, opened, closed, revoked, dialsFailed, closeFailed, refused, cancelled uint64
+	leases, opened, closed, expired, unneeded, taken, revoked uint64
+	dialsFailed, closeFailed, refused, cancelled, waited      uint64
+
+	waitTime time.Duration
 }
 
 func (m *machine[R]) stat() Stat {
-	idle := m.hands.len() + m.fx.shelved()
+	idle := m.idle()
 	mends := m.mends()
 	return Stat{
 		Limit: m.cfg.MaxOpen, Open: m.open, Idle: idle, Mending: mends,
 		Leased:  max(0, m.open-idle-mends),
 		Dialing: m.dialing, Closing: m.closing,
-		Waiting: m.queue.len, Keys: len(m.keys) - m.loose,
+		Waiting: m.queue.len, Keys: len(m.keys) - m.loose, Paused: m.pause.on,
 		Leases: m.stats.leases, Opened: m.stats.opened, Closed: m.stats.closed,
+		Expired: m.stats.expired, Unneeded: m.stats.unneeded, Taken: m.stats.taken,
 		Revoked: m.stats.revoked, DialsFailed: m.stats.dialsFailed, CloseFailed: m.stats.closeFailed,
 		Refused: m.stats.refused, Cancelled: m.stats.cancelled,
+		Waited: m.stats.waited, WaitTime: m.stats.waitTime,
 		Failures: m.outage.failures, LastError: m.outage.err,
 	}
 }
@@ -145,11 +157,15 @@ func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
 }
 
 // waitError tells a borrower that gave up how things stand.
-func (m *machine[R]) waitError(now time.Duration, t *ticket[R]) error {
+func (m *machine[R]) waitError(now time.Duration, t *ticket[R]) *WaitError {
 	s := m.stat()
 	cause := error(ErrExhausted)
 	dials := m.outage.failures > 0 && m.dialing+m.room() > 0 // they fail, and one is wanted
-	if t.ready || s.Leased == 0 || dials {
+	switch {
+	case t.asks == forQuiet: // what is lent kept it waiting
+	case m.pause.on:
+		cause = ErrPaused
+	case t.asks == forMinimum || s.Leased == 0 || dials:
 		cause = unavailable(m.outage.err)
 	}
 	return &WaitError{

@@ -15,6 +15,7 @@ type Supervisor[R any] struct {
 	inbox   chan message[R] // borrowers and helpers to the supervisor
 	idle    chan *slot[R]   // the shelf
 	gate    chan struct{}   // a token inside: shut; borrowers read len as a hint
+	low     chan struct{}   // a token inside: who leaves fewer than MinIdle takes it and tells
 	closed  chan struct{}   // closed when the actor has ended
 	tickets chan *ticket[R] // free list of requests
 
@@ -42,6 +43,7 @@ const (
 	cancelMessage                    // ticket: its borrower gave up
 	putMessage                       // slot, verdict
 	nudgeMessage                     // a recalled slot lies on the shelf
+	lowMessage                       // fewer than MinIdle lie on the shelf
 	reportMessage                    // job: a helper is done
 	askMessage                       // ask: a question, answered by running it
 )
@@ -49,13 +51,14 @@ const (
 // The sizes of the channels whose size is no promise.
 const (
 	inboxSize   = 128
-	shelfSize   = 1024 // at most; the hands take what does not fit
+	shelfLeast  = 256  // room to grow in, see Resize
+	shelfMost   = 1024 // the hands take what does not fit
 	ticketsKept = 1024
 )
 
-// Start starts a supervisor and returns at once; the MinOpen resources of the
-// first fill are opened in the background, with the values but not the
-// cancellation of ctx (see [Supervisor.Ready]). The error is a [*ConfigError].
+// Start starts a supervisor and returns at once; MinOpen and MinIdle resources
+// are opened in the background, with the values but not the cancellation of ctx
+// (see [Supervisor.Ready]). The error is a [*ConfigError].
 func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -64,8 +67,9 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	s := &Supervisor[R]{
 		cfg:     cfg,
 		inbox:   make(chan message[R], inboxSize),
-		idle:    make(chan *slot[R], min(cfg.MaxOpen, shelfSize)),
+		idle:    make(chan *slot[R], cfg.shelf()),
 		gate:    make(chan struct{}, 1),
+		low:     make(chan struct{}, 1),
 		closed:  make(chan struct{}),
 		tickets: make(chan *ticket[R], ticketsKept),
 		began:   time.Now(),
@@ -73,6 +77,15 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	}
 	go newDesk(s).run()
 	return s, nil
+}
+
+// shelf is the size of the shelf. With MaxIdle one that is full sends what is put
+// to the desk.
+func (c *Config[R]) shelf() int {
+	if c.MaxIdle > 0 {
+		return min(c.MaxIdle, shelfMost)
+	}
+	return min(max(c.MaxOpen, shelfLeast), shelfMost)
 }
 
 // now is the supervisor's clock: monotonic, so a jump of the wall clock
@@ -121,7 +134,11 @@ func ask[R, A any](s *Supervisor[R], question func(m *machine[R], now time.Durat
 // Stat tells how things stand. The supervisor answers at once, whatever
 // borrowers and helpers are doing; after the end it is the last word.
 func (s *Supervisor[R]) Stat() Stat {
-	if st, ok := ask(s, func(m *machine[R], _ time.Duration) Stat { return m.stat() }); ok {
+	st, ok := ask(s, func(m *machine[R], now time.Duration) Stat {
+		m.walkShelf(now) // counts what was lent over it
+		return m.stat()
+	})
+	if ok {
 		return st
 	}
 	return s.final
@@ -138,23 +155,62 @@ func (s *Supervisor[R]) Leases() []LeaseInfo {
 // Reset returned never yields an old one, except under a key that is bound
 // already. Reset returns at once; the error is ErrClosed once the supervisor has
 // ended.
-func (s *Supervisor[R]) Reset() error {
-	_, ok := ask(s, func(m *machine[R], _ time.Duration) struct{} { m.reset(); return struct{}{} })
+func (s *Supervisor[R]) Reset() error { return s.tell((*machine[R]).reset) }
+
+// Ready blocks until MinOpen and MinIdle resources are open, or until ctx ends:
+// then the error is a [*WaitError]. If Open fails it returns with ErrUnavailable
+// that wraps the failure (see [OutagePolicy]). The other error is ErrClosed.
+func (s *Supervisor[R]) Ready(ctx context.Context) error {
+	return s.waitFor(ctx, forMinimum)
+}
+
+// Pause stops lending and blocks until nothing is lent. A get that begins after
+// Pause returned waits until Resume, except under a key that is bound already; one
+// that does not wait gets ErrPaused. Idle resources stay open, nothing new is
+// opened. If ctx ends before everything is back the error is a [*WaitError], and
+// the pause has had no effect, unless another one is in force. Other errors:
+// ErrResumed if Resume came first, ErrClosed.
+func (s *Supervisor[R]) Pause(ctx context.Context) error {
+	return s.waitFor(ctx, forQuiet)
+}
+
+func (s *Supervisor[R]) waitFor(ctx context.Context, w want) error {
+	if ctx.Err() != nil {
+		return endedError("wait", ctx)
+	}
+	t := s.ticket()
+	t.ctx, t.asks = ctx, w
+	_, err := s.request(ctx, t)
+	return err
+}
+
+// Resume ends a pause; those who wait are served. Without a pause it does
+// nothing. It returns at once; the error is ErrClosed once the supervisor has
+// ended.
+func (s *Supervisor[R]) Resume() error { return s.tell((*machine[R]).resume) }
+
+// Resize sets MinOpen and MaxOpen anew. Growing has an effect at once.
+// Shrinking closes what is idle and too many, and what is put until there are
+// no more than maxOpen; nothing is taken from its borrower. It returns at once;
+// the error is a [*ConfigError] for sizes that cannot be, and then nothing is
+// changed, or ErrClosed once the supervisor has ended.
+func (s *Supervisor[R]) Resize(minOpen, maxOpen int) error {
+	cfg := s.cfg
+	cfg.MinOpen, cfg.MaxOpen = minOpen, maxOpen
+	cfg.MinIdle, cfg.MaxIdle = min(cfg.MinIdle, maxOpen), min(cfg.MaxIdle, maxOpen)
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	return s.tell(func(m *machine[R]) { m.resize(minOpen, maxOpen) })
+}
+
+// tell has the supervisor change its books, and waits until it has.
+func (s *Supervisor[R]) tell(change func(*machine[R])) error {
+	_, ok := ask(s, func(m *machine[R], _ time.Duration) struct{} { change(m); return struct{}{} })
 	if !ok {
 		return ErrClosed
 	}
 	return nil
-}
-
-// Ready blocks until the first fill is complete, MinOpen resources opened, or
-// given up because an Open failed: then the error is ErrUnavailable and wraps
-// the failure. It blocks until ctx ends at the latest: then the error is a
-// [*WaitError]. The other error is ErrClosed.
-func (s *Supervisor[R]) Ready(ctx context.Context) error {
-	t := s.ticket()
-	t.ctx, t.ready = ctx, true
-	_, err := s.request(ctx, t)
-	return err
 }
 
 // CloseAll ends the supervisor. Requests that wait, and all that come later,

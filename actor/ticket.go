@@ -15,7 +15,7 @@ type ticket[R any] struct {
 	ctx      context.Context
 	key      any
 	patience Patience
-	ready    bool // asks for the first fill, not for a resource
+	asks     want
 
 	reply chan answer[R] // cap 1: the supervisor never blocks on it
 
@@ -23,6 +23,15 @@ type ticket[R any] struct {
 	// fields above may be another request's.
 	wait waiting[R]
 }
+
+// want is what a ticket asks for.
+type want uint8
+
+const (
+	forResource want = iota
+	forMinimum       // that MinOpen resources are open
+	forQuiet         // that nothing is lent
+)
 
 // waiting is what the supervisor knows of a ticket.
 type waiting[R any] struct {

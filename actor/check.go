@@ -1,0 +1,71 @@
+package actor
+
+import "time"
+
+// rounds are the periodic check of what rests. One slot at a time is away from
+// the shelf, so that nobody who comes meanwhile has to open another.
+type rounds[R any] struct {
+	at    time.Duration // of the next round; never if there is no reason for one
+	began time.Duration // when this one did
+	left  int           // slots of this round not yet visited
+	job   *job[R]       // checks one
+}
+
+// inspect begins a round when it is time, or goes on with it.
+func (m *machine[R]) inspect(now time.Duration) {
+	r := &m.round
+	if now >= r.at {
+		r.at, r.began, r.left = never, now, m.idle()
+	}
+	switch {
+	case !m.span.on && (!m.cfg.KeepAlive || m.open == 0):
+		r.at = never
+	case r.at == never:
+		r.at = now + m.cfg.CheckPeriod
+	}
+	if r.job == nil || r.job.freed {
+		r.job = m.visit(now)
+	}
+}
+
+// visit has the next slot checked that has rested for CheckPeriod.
+func (m *machine[R]) visit(now time.Duration) *job[R] {
+	kind := lookJob
+	if m.cfg.KeepAlive {
+		kind = checkJob
+	}
+	for ; m.round.left > 0; m.round.left-- {
+		if m.shut || kind == lookJob && m.cfg.Look == nil {
+			m.round.left = 0
+			return nil
+		}
+		sl := m.turn(now)
+		switch {
+		case sl == nil:
+			m.round.left = 0
+			return nil
+		case now-sl.since >= m.cfg.CheckPeriod:
+			m.round.left--
+			return m.startMend(now, sl, kind)
+		}
+		m.note(now, sl)
+		m.lay(sl)
+	}
+	return nil
+}
+
+// turn takes the slot whose turn it is: the first on the shelf, and what did not
+// fit there takes its place, or it would never have its turn.
+func (m *machine[R]) turn(now time.Duration) *slot[R] {
+	for sl := m.fx.take(); sl != nil; sl = m.fx.take() {
+		if !sl.desk.recalled {
+			if m.hands.len() > 0 {
+				m.lay(m.hands.pop())
+			}
+			return sl
+		}
+		m.note(now, sl)
+		m.close(now, sl)
+	}
+	return m.pick(now)
+}

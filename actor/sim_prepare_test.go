@@ -1,0 +1,119 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Prepare, which borrowers ask themselves, and helpers for a key.
+
+// simVetting is the world's account of Prepare for keys.
+type simVetting struct {
+	vetting *simVet // its report is being handled, and refuses who waits
+	noGood  map[*simBinding]int
+}
+
+// simVet is a report by which those who wait for a key are refused: with the
+// error that Prepare gave, or since it has refused too many.
+type simVet struct {
+	bound *simBinding
+	err   error
+}
+
+// simPrepareError is what Prepare says against one get.
+type simPrepareError struct{ step int }
+
+func (e *simPrepareError) Error() string { return fmt.Sprintf("not prepared in step %d", e.step) }
+
+// afterLook is where fit goes on.
+func (w *simWorld) afterLook() simPC {
+	if w.pool.Prepare != nil {
+		return pcPrepare
+	}
+	return pcLend
+}
+
+// prepare asks Prepare, and then Judge if the get ends though the slot may be
+// good. If one of them panics, the slot goes to the desk to be closed.
+func (b *simBorrower) prepare(w *simWorld) {
+	b.note(w, "prepares")
+	v, err := w.prepared()
+	switch {
+	case v == Keep && err == nil:
+		b.pc = pcLend
+		return
+	case err != nil && v == Keep && w.pool.Judge != nil:
+		v = w.verdict()
+	}
+	b.verdict = v
+	if v == Discard && w.in(30) {
+		b.t, b.then, b.pc = nil, pcRest, pcUnfit
+		return
+	}
+	then := pcGate
+	if b.viaDesk {
+		then = pcAgain
+	}
+	if b.isFresh() {
+		b.refused++
+	}
+	if err != nil || b.refused > w.pool.MaxOpen {
+		then = pcRest
+	}
+	b.putBack(then)
+}
+
+// prepared is what Prepare says: whatever the verdict, it may add an error.
+func (w *simWorld) prepared() (v Verdict, err error) {
+	v = w.verdict()
+	if !w.draining && w.in(w.unfit/4) {
+		err = &simPrepareError{w.steps}
+	}
+	return v, err
+}
+
+// vetDone is the end of a look for a key with a Prepare: what it stood for may
+// have failed, or Prepare may have refused the slot, or the get, or both.
+func (w *simWorld) vetDone(h *simHelper, late bool) {
+	if w.draining || !late && !w.in(w.unfit) {
+		return
+	}
+	if w.in(60) {
+		h.j.refusal = &simPrepareError{w.steps}
+	}
+	switch {
+	case w.in(30):
+		h.j.err = errSimJob
+	case h.j.refusal == nil || w.in(50):
+		h.j.err = errRefused
+	}
+}
+
+// heardVet is such a report before the machine gets it.
+func (w *simWorld) heardVet(j *simJob) {
+	switch {
+	case j.refusal != nil:
+		w.vetting = &simVet{j.bound, j.refusal}
+	case j.err == errRefused:
+		if w.noGood[j.bound]++; w.noGood[j.bound] > w.limit {
+			w.vetting = &simVet{j.bound, ErrUnavailable}
+		}
+	}
+}
+
+// checkRefused is about the answer to who waits for the key.
+func (w *simWorld) checkRefused(b *simBorrower, err error) {
+	w.must(b.t.wait.key == w.vetting.bound || w.m.keys[b.key] == w.vetting.bound, "prepareIsAsked", "borrower %d waits for another key", b.id)
+	w.must(errors.Is(err, w.vetting.err), "inv6RightError", "borrower %d gets %v, Prepare says %v", b.id, err, w.vetting.err)
+}
+
+// afterVetting: nobody waits on whom Prepare has refused.
+func (w *simWorld) afterVetting() {
+	if w.vetting == nil {
+		return
+	}
+	for _, b := range w.borrowers {
+		w.must(!b.waits() || b.t.wait.key != w.vetting.bound, "prepareIsAsked", "borrower %d waits though Prepare has refused it", b.id)
+	}
+	w.vetting = nil
+}
