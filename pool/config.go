@@ -3,41 +3,126 @@ package pool
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"sort"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Config configures a [Pool]. It must be made by [ParseConfig] and may then be
-// changed; a pool keeps a copy of its own.
+// changed; a pool keeps a copy of its own. The fields that pgxpool's Config has
+// mean what they mean there.
+//
+// The hooks run in goroutines of the pool's, several at a time, unless they say
+// otherwise. One that panics costs its connection, not the pool.
 type Config struct {
-	// ConnConfig says where the server is and how to talk to it.
+	// ConnConfig says where the server is and how to talk to it. Its Tracer may
+	// be an [AcquireTracer] or [ReleaseTracer] too.
 	ConnConfig *pgx.ConnConfig
 
 	// BeforeConnect is called before a connection is made, with a copy of
 	// ConnConfig that it may change, for instance to set a fresh password. An
-	// error counts as a failure to connect. It runs in a goroutine of the
-	// pool's, several at a time. Default: none.
+	// error counts as a failure to connect. Default: none.
 	BeforeConnect func(ctx context.Context, c *pgx.ConnConfig) error
 
 	// AfterConnect is called with every new connection before anybody else
 	// sees it, for instance to register types. An error closes it and counts as
 	// a failure to connect, and so does a connection that it leaves closed, busy
-	// or in a transaction. It runs where BeforeConnect does. Default: none.
+	// or in a transaction. Default: none.
 	AfterConnect func(ctx context.Context, c *pgx.Conn) error
+
+	// BeforeAcquire is called before a connection is lent, where PrepareConn
+	// would be: false closes it, and the borrower gets another one.
+	//
+	// Deprecated: use PrepareConn. BeforeAcquire is ignored if both are set.
+	BeforeAcquire func(ctx context.Context, c *pgx.Conn) bool
+
+	// PrepareConn is called before a connection is lent, in the borrower's
+	// goroutine with the context of its get. For a get with a key it is called
+	// when the key is bound, in a goroutine of the pool's, with the values of that
+	// context, and has 5 seconds.
+	//
+	//   - true and nil: the connection is lent.
+	//   - true and an error: it stays in the pool, the get fails with the error.
+	//   - false and an error: it is closed, the get fails with the error.
+	//   - false and nil: it is closed, and the get goes on with another one. After
+	//     more than MaxConns new ones that were refused the get fails with
+	//     ErrUnavailable.
+	//
+	// Default: none.
+	PrepareConn func(ctx context.Context, c *pgx.Conn) (bool, error)
+
+	// AfterRelease is called with a connection that was put, once an open
+	// transaction is rolled back and before anybody else gets it. It has 5 seconds;
+	// false closes the connection. Default: none.
+	AfterRelease func(c *pgx.Conn) bool
+
+	// BeforeClose is called before a connection is closed, unless CloseAll takes
+	// it from its borrower. It has 250 ms. Default: none.
+	BeforeClose func(c *pgx.Conn)
+
+	// ShouldPing is asked about an idle connection that is about to be lent, in
+	// the borrower's goroutine: true has it pinged first, and replaced if the ping
+	// fails. A connection just opened or pinged is not asked about. Default: none.
+	// The pool looks at the sockets of connections that have rested for a
+	// millisecond in any case; that needs no round trip.
+	ShouldPing func(ctx context.Context, params ShouldPingParams) bool
+
+	// MaxConnLifetime is how long after it was opened a connection is lent no
+	// more: it is closed then if it is idle, and when it is put if it is lent.
+	// Zero: no limit. Default: 1 hour.
+	MaxConnLifetime time.Duration
+
+	// MaxConnLifetimeJitter is the most that is added to MaxConnLifetime, at
+	// random, to the nanosecond, for each connection. Default: 0.
+	MaxConnLifetimeJitter time.Duration
+
+	// MaxConnIdleTime closes connections that nobody needed for so long: as many
+	// as were idle at every moment of that time, but none below MinConns and
+	// MinIdleConns. Zero: they stay. Default: 30 minutes.
+	MaxConnIdleTime time.Duration
+
+	// PingTimeout bounds a ping, of ShouldPing or of the pool's own. Zero: 5
+	// seconds. Default: 0.
+	PingTimeout time.Duration
 
 	// MaxConns is the most connections there are at any moment, those being
 	// opened or closed included. At least 1. Default: the greater of 4 and the
-	// number of CPUs.
+	// number of CPUs. It costs no memory as such. See also [Pool.Resize].
 	MaxConns int32
 
-	// MinConns connections are opened at the start. From 0 (the default) to
-	// MaxConns.
+	// MinConns connections are kept open: one that is lost is replaced in the
+	// background. From 0 (the default) to MaxConns.
 	MinConns int32
+
+	// MinIdleConns connections are kept idle, as long as MaxConns allows. From 0
+	// (the default) to MaxConns.
+	MinIdleConns int32
+
+	// MaxIdleConns is the most connections that are kept idle: one more that is
+	// put is closed. From MinConns and MinIdleConns to MaxConns. Zero: MaxConns.
+	// Default: 0.
+	MaxIdleConns int32
+
+	// MaxWaiting is how many gets may wait for a connection to be put; one more
+	// gets ErrTooManyWaiting. Those for whom connections are being opened do not
+	// count. Zero: no limit. Default: 0.
+	MaxWaiting int32
+
+	// AcquireTimeout is how long a get waits for a connection, whatever its
+	// context says: then it gets a [*WaitError] that is ErrAcquireTimeout. Zero: no
+	// limit. Default: 0.
+	AcquireTimeout time.Duration
+
+	// HealthCheckPeriod is how often idle connections are counted (see
+	// MaxConnIdleTime) and those that rested for so long are looked at, one at a
+	// time, and how soon a MinConns that could not be kept is tried again. A
+	// pool in which nothing is due sleeps. More than 0. Default: 1 minute.
+	HealthCheckPeriod time.Duration
+
+	// KeepAlive has connections that rested for HealthCheckPeriod pinged, for
+	// networks that drop silent connections. It keeps serverless databases awake.
+	// Default: false.
+	KeepAlive bool
 
 	// MaxConcurrentDials is how many connections may be opened at the same
 	// time; a connect that takes longer than a second no longer counts. At
@@ -48,8 +133,29 @@ type Config struct {
 	// be reached. Default: FailFast.
 	OutagePolicy OutagePolicy
 
+	// DirtyPolicy says what becomes of a connection that is put in a
+	// transaction. Default: Rollback.
+	DirtyPolicy DirtyPolicy
+
 	parsed bool // made by ParseConfig
 }
+
+// ShouldPingParams are the arguments of Config.ShouldPing.
+type ShouldPingParams struct {
+	Conn         *pgx.Conn
+	IdleDuration time.Duration // since it was put, or opened
+}
+
+// A DirtyPolicy says what becomes of a connection that is put in a transaction.
+type DirtyPolicy uint8
+
+const (
+	// Rollback has a goroutine of the pool's roll the transaction back; then the
+	// connection is lent again.
+	Rollback DirtyPolicy = iota
+	// CloseDirty closes the connection, as pgxpool does.
+	CloseDirty
+)
 
 // Copy returns a deep copy that may be changed on its own, except for the
 // tls.Config, which must not be changed after its first use.
@@ -62,93 +168,81 @@ func (c *Config) Copy() *Config {
 // ConnString returns the string that was given to ParseConfig.
 func (c *Config) ConnString() string { return c.ConnConfig.ConnString() }
 
-// parameter is one setting that a connection string may hold for the pool.
-type parameter struct {
-	name  string
-	least int
-	field func(*Config) *int32
+// setting is a value that must not be less than least, which is 0 or 1.
+type setting struct {
+	field string
+	value int64
+	least int64
+	show  any // the value as the user gave it
 }
 
-var parameters = []parameter{
-	{"pool_max_conns", 1, func(c *Config) *int32 { return &c.MaxConns }},
-	{"pool_min_conns", 0, func(c *Config) *int32 { return &c.MinConns }},
-	{"pool_max_concurrent_dials", 1, func(c *Config) *int32 { return &c.MaxConcurrentDials }},
+func number(field string, value int32, least int64) setting {
+	return setting{field, int64(value), least, value}
 }
 
-// ParseConfig makes a Config from a connection string, keywords and values or a
-// URL, as [pgx.ParseConfig] does. Besides pgx's parameters it knows
-// pool_max_conns, pool_min_conns and pool_max_concurrent_dials, whole numbers
-// for the fields of the same names. Any other parameter that begins with pool_
-// is an error. Errors are [*pgconn.ParseConfigError], for the pool's own
-// parameters with a [*ConfigError] inside.
-func ParseConfig(connString string) (*Config, error) {
-	cc, err := pgx.ParseConfig(connString)
-	if err != nil {
-		return nil, err
-	}
-	c := &Config{
-		ConnConfig:         cc,
-		MaxConns:           max(4, int32(runtime.NumCPU())),
-		MaxConcurrentDials: 8,
-		parsed:             true,
-	}
-	for _, p := range parameters {
-		value, ok := cc.RuntimeParams[p.name]
-		if !ok {
-			continue
-		}
-		delete(cc.RuntimeParams, p.name)
-		if err := p.parse(c, value); err != nil {
-			return nil, pgconn.NewParseConfigError(connString, "cannot use "+p.name, err)
-		}
-	}
-	if err := unknown(cc.RuntimeParams); err != nil {
-		return nil, pgconn.NewParseConfigError(connString, "unknown parameter", err)
-	}
-	if err := c.validate(); err != nil {
-		return nil, pgconn.NewParseConfigError(connString, "invalid pool settings", err)
-	}
-	return c, nil
-}
-
-func (p parameter) parse(c *Config, value string) error {
-	n, err := strconv.ParseInt(value, 10, 32)
-	switch {
-	case err != nil:
-		return &ConfigError{Field: p.name, Value: value, Reason: "is not a whole number that fits"}
-	case n < int64(p.least):
-		return &ConfigError{Field: p.name, Value: value, Reason: fmt.Sprintf("must be at least %d", p.least)}
-	}
-	*p.field(c) = int32(n)
-	return nil
-}
-
-// unknown finds a parameter that looks like the pool's and is not. The server
-// would refuse it on every connect.
-func unknown(params map[string]string) error {
-	var names []string
-	for name := range params {
-		if strings.HasPrefix(name, "pool_") {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	sort.Strings(names)
-	return &ConfigError{Field: names[0], Value: params[names[0]], Reason: "is no parameter of this pool"}
+func span(field string, value time.Duration, least int64) setting {
+	return setting{field, int64(value), least, value}
 }
 
 func (c *Config) validate() error {
 	switch {
 	case c.ConnConfig == nil:
 		return &ConfigError{Field: "ConnConfig", Value: nil, Reason: "is required"}
-	case c.MaxConcurrentDials < 1:
-		return &ConfigError{Field: "MaxConcurrentDials", Value: c.MaxConcurrentDials, Reason: "must be at least 1"}
 	case c.OutagePolicy > WaitForServer:
 		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "is no policy"}
+	case c.DirtyPolicy > CloseDirty:
+		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
 	}
-	return checkSizes("MinConns", int64(c.MinConns), "MaxConns", int64(c.MaxConns))
+	for _, s := range []setting{
+		span("MaxConnLifetime", c.MaxConnLifetime, 0),
+		span("MaxConnLifetimeJitter", c.MaxConnLifetimeJitter, 0),
+		span("MaxConnIdleTime", c.MaxConnIdleTime, 0),
+		span("PingTimeout", c.PingTimeout, 0),
+		span("AcquireTimeout", c.AcquireTimeout, 0),
+		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
+		number("MaxWaiting", c.MaxWaiting, 0),
+		number("MaxConcurrentDials", c.MaxConcurrentDials, 1),
+	} {
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	return c.validateSizes()
+}
+
+func (s setting) check() error {
+	switch {
+	case s.value >= s.least:
+		return nil
+	case s.least == 0:
+		return &ConfigError{Field: s.field, Value: s.show, Reason: "must not be negative"}
+	default:
+		return &ConfigError{Field: s.field, Value: s.show, Reason: "must be more than 0"}
+	}
+}
+
+func (c *Config) validateSizes() error {
+	most := int64(c.MaxConns)
+	if err := checkSizes("MinConns", int64(c.MinConns), "MaxConns", most); err != nil {
+		return err
+	}
+	if err := checkSizes("MinIdleConns", int64(c.MinIdleConns), "MaxConns", most); err != nil {
+		return err
+	}
+	if c.MaxIdleConns == 0 {
+		return nil
+	}
+	idle := int64(c.MaxIdleConns)
+	if err := checkSizes("MaxIdleConns", idle, "MaxConns", most); err != nil {
+		return err
+	}
+	for _, least := range []setting{number("MinConns", c.MinConns, 0), number("MinIdleConns", c.MinIdleConns, 0)} {
+		if idle < least.value {
+			return &ConfigError{Field: "MaxIdleConns", Value: c.MaxIdleConns,
+				Reason: fmt.Sprintf("must not be less than %s (%d)", least.field, least.value)}
+		}
+	}
+	return nil
 }
 
 // checkSizes is the one rule about sizes, whatever a caller calls them.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/pgactor/pgactor/actor"
 )
 
@@ -46,6 +45,20 @@ func (c *Conn) Conn() *pgx.Conn {
 	return nil
 }
 
+// Hijack takes the connection out of the pool for good and frees its place:
+// closing it is the caller's business. It panics if the connection has been put
+// back, or if others share it under its key. It does no I/O.
+func (c *Conn) Hijack() *pgx.Conn {
+	if c.session() == nil {
+		panic("cannot hijack already released or hijacked connection")
+	}
+	s, err := c.lease().Take()
+	if err != nil {
+		panic("cannot hijack: " + err.Error())
+	}
+	return s.conn
+}
+
 // Exec runs a statement; see [pgx.Conn.Exec].
 func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	conn := c.Conn()
@@ -82,7 +95,11 @@ func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if conn == nil {
 		return pgx.FailedBatchResults(b, ErrNotLeased)
 	}
-	return conn.SendBatch(ctx, b)
+	results := conn.SendBatch(ctx, b)
+	if t := results.Tx(); t != nil {
+		return &batchResults{BatchResults: results, tx: &Tx{tx: t, conn: c}}
+	}
+	return results
 }
 
 // CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
@@ -111,7 +128,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tx{t, c}, nil
+	return &Tx{tx: t, conn: c}, nil
 }
 
 // Ping asks the server for a sign of life; see [pgx.Conn.Ping].
@@ -122,17 +139,3 @@ func (c *Conn) Ping(ctx context.Context) error {
 	}
 	return conn.Ping(ctx)
 }
-
-// failed stands for the rows, or the row, of a query that was never sent.
-type failed struct{ err error }
-
-func (f failed) Close()                                       {}
-func (f failed) Err() error                                   { return f.err }
-func (f failed) CommandTag() pgconn.CommandTag                { return pgconn.CommandTag{} }
-func (f failed) FieldDescriptions() []pgconn.FieldDescription { return nil }
-func (f failed) Next() bool                                   { return false }
-func (f failed) Scan(...any) error                            { return f.err }
-func (f failed) Values() ([]any, error)                       { return nil, f.err }
-func (f failed) RawValues() [][]byte                          { return nil }
-func (f failed) Conn() *pgx.Conn                              { return nil }
-func (f failed) TypeMap() *pgtype.Map                         { return nil }

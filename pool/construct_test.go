@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,12 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestConstructorOpensMinconn(t *testing.T) {
+func opensMinconn(t *testing.T) {
 	_, a := threaded(t, 3, 5)
 	require.Equal(t, 3, a.backends(), "open when the constructor returns")
 }
 
-func TestSizesAreValidated(t *testing.T) {
+func sizesAreChecked(t *testing.T) {
 	for _, k := range []struct {
 		min, max int
 		field    string
@@ -49,7 +50,7 @@ func TestSizesAreValidated(t *testing.T) {
 	}
 }
 
-func TestConstructorFailures(t *testing.T) {
+func constructorFailures(t *testing.T) {
 	scram, err := pooltest.Start(background(t), pooltest.AllowInstall(), pooltest.WithScram("right"))
 	require.NoError(t, err)
 	defer scram.Close()
@@ -96,18 +97,124 @@ func freePort(t *testing.T) int {
 }
 
 // One of the first connections fails, the others open: nothing stays open.
-func TestConstructorLeavesNothingOpen(t *testing.T) {
+func constructorLeavesNothingOpen(t *testing.T) {
 	a := newAdmin(t)
-	_, err := a.conn.Exec(background(t), "create role few login password 'few' connection limit 2")
-	require.NoError(t, err)
-	defer a.conn.Exec(context.Background(), "drop role few")
-	u, err := url.Parse(a.url)
-	require.NoError(t, err)
-	u.User = url.UserPassword("few", "few")
-	_, err = pool.NewThreaded(background(t), 4, 4, u.String())
+	_, err := pool.NewThreaded(background(t), 4, 4, a.onlyTwo())
 	require.ErrorIs(t, err, pool.ErrUnavailable)
 	require.ErrorContains(t, err, "too many connections")
 	a.await(0)
+}
+
+// onlyTwo is the database's address for a role that the server lets have no more
+// than two connections at any moment.
+func (a *admin) onlyTwo() string {
+	_, err := a.conn.Exec(background(a.t), "create role few login password 'few' connection limit 2")
+	require.NoError(a.t, err)
+	a.t.Cleanup(func() {
+		_, err := a.conn.Exec(background(a.t), "drop role few")
+		require.NoError(a.t, err)
+	})
+	u, err := url.Parse(a.url)
+	require.NoError(a.t, err)
+	u.User = url.UserPassword("few", "few")
+	return u.String()
+}
+
+// The server lets one connection in and leaves the other standing.
+func constructorEndsWithItsContext(t *testing.T) {
+	door := newDoor(t)
+	ctx, cancel := context.WithCancel(background(t))
+	go func() {
+		<-door.knocked
+		<-door.knocked
+		cancel()
+	}()
+	p, err := pool.NewThreaded(ctx, 2, 2, door.url)
+	require.Nil(t, p)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, pool.ErrUnavailable)
+	var wait *pool.WaitError
+	require.ErrorAs(t, err, &wait)
+}
+
+// A connection that is being closed still takes one of the places. Here it takes
+// its time, and the server refuses whoever comes before it is gone.
+func neverMoreThanMaxconn(t *testing.T) {
+	config, err := pool.ParseConfig(newAdmin(t).onlyTwo())
+	require.NoError(t, err)
+	config.MaxConns = 2
+	config.BeforeClose = func(conn *pgx.Conn) { _, _ = conn.Exec(context.Background(), "select pg_sleep(0.01)") }
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	const threads, rounds = 4, 10
+	ends := make(chan error)
+	for range threads {
+		go func() {
+			for range rounds {
+				c, err := p.GetConn(background(t))
+				if err == nil {
+					err = p.PutConn(c, pool.WithClose())
+				}
+				if err != nil {
+					ends <- err
+					return
+				}
+			}
+			ends <- nil
+		}()
+	}
+	for range threads {
+		require.NoError(t, <-ends)
+	}
+	require.GreaterOrEqual(t, int(pool.StatOf(p).Opened), threads*rounds)
+	require.NoError(t, p.CloseAll(background(t)))
+}
+
+// Nobody has to ask for it.
+func lostIsReplaced(t *testing.T) {
+	p, a := threaded(t, 1, 2)
+	c := get(t, p)
+	first := pid(c)
+	require.NoError(t, p.PutConn(c, pool.WithClose()))
+	require.Eventually(t, func() bool {
+		s := pool.StatOf(p)
+		return s.Idle == 1 && s.Opened == 2 && s.Closing == 0
+	}, wide, time.Millisecond)
+	a.await(1)
+	c, err := p.TryGetConn()
+	require.NoError(t, err)
+	require.NotEqual(t, first, pid(c))
+	c.Release()
+}
+
+// psycopg2 keeps minconn, however many its callers use.
+func keepsMoreThanMinconn(t *testing.T) {
+	for name, k := range map[string]struct {
+		limit string
+		kept  int
+	}{
+		"all of them":        {"0", 4},
+		"up to MaxIdleConns": {"3", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAdmin(t)
+			u, err := url.Parse(a.url)
+			require.NoError(t, err)
+			query := u.Query()
+			query.Set("pool_max_idle_conns", k.limit)
+			u.RawQuery = query.Encode()
+			p, err := pool.NewThreaded(background(t), 1, 4, u.String())
+			require.NoError(t, err)
+			lent := []*pool.Conn{get(t, p), get(t, p), get(t, p), get(t, p)}
+			for _, c := range lent {
+				c.Release()
+			}
+			a.await(k.kept)
+			s := pool.StatOf(p)
+			require.Equal(t, [3]int{k.kept, k.kept, 4}, [3]int{s.Open, s.Idle, int(s.Opened)})
+			require.NoError(t, p.CloseAll(background(t)))
+		})
+	}
 }
 
 // As pgxpool's New, ours connects in the background; the first get has the error.
@@ -126,73 +233,6 @@ func TestNewConnectsInTheBackground(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, pid(get(t, p)), pid(get(t, p)))
 	require.Error(t, p.CloseAll(ended()), "two are lent")
-}
-
-func TestConfigMustBeParsed(t *testing.T) {
-	require.Panics(t, func() { _, _ = pool.NewWithConfig(background(t), &pool.Config{}) })
-}
-
-func TestNewWithConfigValidates(t *testing.T) {
-	for field, spoil := range map[string]func(*pool.Config){
-		"ConnConfig":         func(c *pool.Config) { c.ConnConfig = nil },
-		"MaxConns":           func(c *pool.Config) { c.MaxConns = 0 },
-		"MinConns":           func(c *pool.Config) { c.MinConns = c.MaxConns + 1 },
-		"MaxConcurrentDials": func(c *pool.Config) { c.MaxConcurrentDials = 0 },
-		"OutagePolicy":       func(c *pool.Config) { c.OutagePolicy = 7 },
-	} {
-		t.Run(field, func(t *testing.T) {
-			config, err := pool.ParseConfig("")
-			require.NoError(t, err)
-			spoil(config)
-			_, err = pool.NewWithConfig(background(t), config)
-			var bad *pool.ConfigError
-			require.ErrorAs(t, err, &bad)
-			require.Equal(t, field, bad.Field)
-		})
-	}
-}
-
-func TestParseConfig(t *testing.T) {
-	config, err := pool.ParseConfig("host=h pool_max_conns=7 pool_min_conns=2 pool_max_concurrent_dials=3")
-	require.NoError(t, err)
-	require.Equal(t, [3]int32{7, 2, 3}, [3]int32{config.MaxConns, config.MinConns, config.MaxConcurrentDials})
-	require.NotContains(t, config.ConnConfig.RuntimeParams, "pool_max_conns")
-
-	config, err = pool.ParseConfig("host=h")
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, config.MaxConns, int32(4))
-	require.Equal(t, "host=h", config.ConnString())
-
-	for connString, field := range map[string]string{
-		"pool_max_conns=x":                  "pool_max_conns",
-		"pool_max_conns=0":                  "pool_max_conns",
-		"pool_max_conns=99999999999":        "pool_max_conns",
-		"pool_min_conns=-1":                 "pool_min_conns",
-		"pool_max_conns=2 pool_min_conns=3": "MinConns",
-		"pool_max_concurrent_dials=0":       "pool_max_concurrent_dials",
-		"pool_max_cons=3":                   "pool_max_cons",
-	} {
-		_, err := pool.ParseConfig(connString)
-		var parse *pgconn.ParseConfigError
-		require.ErrorAs(t, err, &parse, connString)
-		var bad *pool.ConfigError
-		require.ErrorAs(t, err, &bad, connString)
-		require.Equal(t, field, bad.Field)
-	}
-}
-
-func TestConfigIsCopied(t *testing.T) {
-	a := newAdmin(t)
-	config, err := pool.ParseConfig(a.url)
-	require.NoError(t, err)
-	p, err := pool.NewWithConfig(background(t), config)
-	require.NoError(t, err)
-	config.ConnConfig.Database = "elsewhere"
-	get(t, p).Release()
-	p.Config().ConnConfig.Database = "elsewhere"
-	require.Equal(t, a.url, p.Config().ConnString())
-	require.NotEqual(t, "elsewhere", p.Config().ConnConfig.Database)
-	require.NoError(t, p.CloseAll(background(t)))
 }
 
 func TestConnectHooks(t *testing.T) {

@@ -20,10 +20,18 @@
 // next borrower is not touched; the same holds for a transaction begun on it.
 // Session state that a borrower sets outside a transaction stays.
 //
+// # Coming from pgxpool
+//
+// The package exports what [github.com/jackc/pgx/v5/pgxpool] does: import it as
+// pgxpool, and a program goes on to work. The README lists what is different on
+// purpose.
+//
 // # Reading the code
 //
-// config.go, pool.go and simple.go have the pools, conn.go and tx.go what the
-// borrower has in hand; session.go connects and closes, hygiene.go keeps one
-// borrower's transaction from the next, liveness.go keeps dead connections from
-// everybody.
+// config.go and parse.go have the settings, pool.go and simple.go the pools.
+// get.go lends and takes back, verbs.go does so for one statement, conn.go, tx.go
+// and rows.go are what the borrower has in hand; session.go connects and closes,
+// hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
+// dead connections from everybody. manage.go and stat.go are for operators,
+// tracer.go and tracer_pgxpool.go for tracers.
 package pool

@@ -23,6 +23,21 @@ var (
 	// wraps the failure, if there was one.
 	ErrUnavailable = actor.ErrUnavailable
 
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	ErrTooManyWaiting = actor.ErrTooManyWaiting
+
+	// ErrAcquireTimeout says that a get waited for Config.AcquireTimeout.
+	// errors.Is finds context.DeadlineExceeded in it.
+	ErrAcquireTimeout = actor.ErrTimeout
+
+	// ErrPaused is the answer to a get that does not wait while the pool is
+	// paused, and the cause of one that waited then until its context ended.
+	ErrPaused = actor.ErrPaused
+
+	// ErrResumed is the answer to a [Pool.Pause] that still waited when
+	// [Pool.Resume] was called.
+	ErrResumed = actor.ErrResumed
+
 	// ErrNotLeased is the answer to a connection that has been put back: put
 	// twice, or used after its put.
 	ErrNotLeased = actor.ErrNotLeased

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pgactor/pgactor/actor"
@@ -17,12 +18,26 @@ const idle = 'I'
 
 var errStillInTransaction = errors.New("connection is still in a transaction")
 
-// judge looks at what the borrower left.
+// judge looks at what the borrower left, and says what is to be done.
 func (s *session) judge() actor.Verdict {
-	pc := s.conn.PgConn()
-	if s.peek == nil {
+	c := s.pool.config
+	if s.peek == nil || c.ShouldPing != nil {
 		s.rest = time.Now()
 	}
+	switch v := s.state(); {
+	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
+		return actor.Discard
+	case v == actor.Keep && c.AfterRelease != nil:
+		return actor.Clean
+	default:
+		return v
+	}
+}
+
+// state is Keep for a connection fit for the next borrower, Clean for one in a
+// transaction.
+func (s *session) state() actor.Verdict {
+	pc := s.conn.PgConn()
 	switch {
 	case pc.IsClosed(), pc.IsBusy(): // busy: rows half read
 		return actor.Discard
@@ -32,6 +47,27 @@ func (s *session) judge() actor.Verdict {
 		return actor.Keep
 	}
 }
+
+// clean rolls back, and calls AfterRelease.
+func (s *session) clean(ctx context.Context) error {
+	if s.conn.PgConn().TxStatus() != idle {
+		if err := s.rollback(ctx); err != nil {
+			return err
+		}
+	}
+	hook := s.pool.config.AfterRelease
+	switch {
+	case hook == nil:
+		return nil
+	case !hook(s.conn):
+		return errAfterRelease
+	case s.state() != actor.Keep:
+		return fmt.Errorf("%w: it left it closed, busy or in a transaction", errAfterRelease)
+	}
+	return nil
+}
+
+var errAfterRelease = errors.New("AfterRelease gave up the connection")
 
 // rollback ends the transaction that a borrower left open. It goes past pgx's
 // tracers: the statement is not the user's.

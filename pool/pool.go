@@ -3,16 +3,20 @@ package pool
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/actor"
 )
 
 // A Pool lends PostgreSQL connections to any number of goroutines. Its methods
 // may be called from all of them at once.
 type Pool struct {
-	config *Config
-	desk   *actor.Supervisor[*session]
-	alone  chan struct{} // of a Simple pool: a token inside says a call is under way
+	config      *Config
+	prepareConn func(context.Context, *pgx.Conn) (bool, error) // PrepareConn or BeforeAcquire
+	tracers     tracers
+	desk        *actor.Supervisor[*session]
+	alone       chan struct{} // of a Simple pool: a token inside says a call is under way
 }
 
 // ConnectionPool is what every pool of this module does: psycopg2's
@@ -38,52 +42,78 @@ func New(ctx context.Context, connString string) (*Pool, error) {
 	return NewWithConfig(ctx, config)
 }
 
-// NewWithConfig makes a pool and returns at once: MinConns connections are
-// opened in the background, with the values but not the cancellation of ctx. If
-// the server cannot be reached, that is the error of the first get. NewWithConfig's
-// own errors are a [*ConfigError] for a value that cannot be; it panics if config
-// was not made by [ParseConfig].
+// NewWithConfig makes a pool and returns at once: MinConns and MinIdleConns
+// connections are opened in the background, with the values but not the
+// cancellation of ctx; [Pool.WaitReady] waits for them. If the server cannot be
+// reached, that is the error of the first get. NewWithConfig's own errors are a
+// [*ConfigError] for a value that cannot be; it panics if config was not made by
+// [ParseConfig].
 func NewWithConfig(ctx context.Context, config *Config) (*Pool, error) {
 	if !config.parsed {
-		panic("pool: config must be made by ParseConfig")
+		panic("config must be created by ParseConfig")
 	}
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy()}
-	desk, err := actor.Start(ctx, actor.Config[*session]{
-		Open:      p.open,
-		Close:     func(ctx context.Context, s *session) error { return s.close(ctx) },
-		Kill:      (*session).kill,
-		Judge:     (*session).judge,
-		Look:      (*session).look,
-		Clean:     func(ctx context.Context, s *session) error { return s.rollback(ctx) },
-		Check:     func(ctx context.Context, s *session) error { return s.check(ctx) },
-		Permanent: permanent,
-		LookAfter: restless,
-		MaxOpen:   int(config.MaxConns),
-		MinOpen:   int(config.MinConns),
-		MaxDials:  int(config.MaxConcurrentDials),
-		Outage:    config.OutagePolicy,
-	})
-	if err != nil {
+	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	var err error
+	if p.tracers, err = newTracers(p.config); err != nil {
 		return nil, err
 	}
-	p.desk = desk
+	if p.desk, err = actor.Start(ctx, p.actorConfig()); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
+// actorConfig says to the supervisor how connections are handled.
+func (p *Pool) actorConfig() actor.Config[*session] {
+	c := p.config
+	a := actor.Config[*session]{
+		Open:         p.open,
+		Close:        p.close,
+		Kill:         (*session).kill,
+		Judge:        (*session).judge,
+		Look:         (*session).look,
+		LookAfter:    restless,
+		Clean:        func(ctx context.Context, s *session) error { return s.clean(ctx) },
+		Check:        func(ctx context.Context, s *session) error { return s.recheck(ctx) },
+		CleanTimeout: p.mendTime(),
+		Permanent:    permanent,
+		MaxOpen:      int(c.MaxConns),
+		MinOpen:      int(c.MinConns),
+		MinIdle:      int(c.MinIdleConns),
+		MaxIdle:      int(c.MaxIdleConns),
+		MaxAge:       c.MaxConnLifetime,
+		AgeJitter:    c.MaxConnLifetimeJitter,
+		MaxRest:      c.MaxConnIdleTime,
+		CheckPeriod:  c.HealthCheckPeriod,
+		KeepAlive:    c.KeepAlive,
+		MaxWaiting:   int(c.MaxWaiting),
+		GetTimeout:   c.AcquireTimeout,
+		MaxDials:     int(c.MaxConcurrentDials),
+		Outage:       c.OutagePolicy,
+	}
+	if c.ShouldPing != nil || p.prepareConn != nil {
+		a.Prepare = p.prepare
+	}
+	return a
+}
+
+// mendTime is how long a rollback, a ping or AfterRelease may take.
+func (p *Pool) mendTime() time.Duration { return max(5*time.Second, p.config.PingTimeout) }
+
 // NewThreaded makes a pool as psycopg2's ThreadedConnectionPool does: minconn
 // connections are open when it returns, and there are never more than maxconn.
-// Connections are kept open when they are put, all of them. A get waits, in
-// order, while all maxconn are lent.
+// A get waits, in order, while all maxconn are lent. Whatever else connString
+// says of the pool holds too, such as pool_max_conn_lifetime; pool_max_conns and
+// pool_min_conns have no effect here.
 //
 // minconn must be 0 or more and maxconn at least 1 and not less than minconn,
-// else the error is a [*ConfigError]. If one of the minconn connections cannot
-// be opened, those that were are closed again, and the error, an ErrUnavailable,
+// else the error is a [*ConfigError]. If the minconn connections cannot be opened,
+// those that were are closed again, and the error, an ErrUnavailable,
 // wraps the failure. NewThreaded blocks until the connections are open or ctx
-// ends; then the error is a [*WaitError] too. pool_max_conns and pool_min_conns in
-// connString have no effect here.
+// ends; then the error is a [*WaitError] too.
 func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (*Pool, error) {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return nil, err
@@ -99,81 +129,14 @@ func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (
 	}
 	if err := p.desk.Ready(ctx); err != nil {
 		// Nobody has a connection yet, so this takes no longer than its grace.
-		_ = p.desk.CloseAll(context.WithoutCancel(ctx))
+		_ = p.CloseAll(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("opening %d connections: %w", minconn, err)
 	}
 	return p, nil
 }
 
-// GetConn lends a connection: an idle one, or the first that is put or opened.
-// It blocks until ctx ends at the latest; then errors.Is finds the context's
-// error, and a [*WaitError] tells what was waited for. Those who wait are served
-// in the order of their arrival. A ctx that has ended before fails even if a
-// connection is idle. With [WithKey] it lends the connection bound to
-// the key; a key that cannot be one is a [*KeyError]. Other errors: ErrClosed,
-// ErrUnavailable.
-//
-// Put the connection back with [Pool.PutConn] or [Conn.Release].
-func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
-	if len(opts) == 0 {
-		lease, err := p.desk.Get(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return (*Conn)(lease), nil
-	}
-	return p.get(ctx, actor.Wait, opts)
-}
-
-// TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
-// nor opens a connection. With [WithKey], one bound to the key counts as idle, and
-// one that has rested is looked at first, which may take a second. Other errors: ErrClosed, [*KeyError], and in an outage ErrUnavailable.
-func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
-	return p.get(context.Background(), actor.TryOnly, opts)
-}
-
-func (p *Pool) get(ctx context.Context, patience actor.Patience, opts []GetOption) (*Conn, error) {
-	o := gather(opts, GetOption.applyGet)
-	lease, err := p.desk.GetWith(ctx, actor.Request{Key: o.key, Patience: patience})
-	if err != nil {
-		return nil, err
-	}
-	return (*Conn)(lease), nil
-}
-
-// PutConn gives a connection back. It does no I/O and waits for nobody: a
-// connection in a transaction is rolled back by the pool before the next
-// borrower gets it, one that is closed or has unread rows is closed for good.
-// Rows and batch results must be closed before, not after, the put. Bad
-// arguments change nothing: ErrForeignConn for a connection of another pool,
-// ErrNotLeased for one that has been put already, ErrWrongKey for a [WithKey]
-// that is not the connection's. ErrClosed says that CloseAll has taken
-// the connection away and ended.
-func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
-	s := c.session()
-	switch {
-	case c == nil:
-		return ErrForeignConn
-	case s == nil:
-		return ErrNotLeased
-	case s.pool != p:
-		return ErrForeignConn
-	}
-	o := gather(opts, PutOption.applyPut)
-	if o.key != nil && o.key != c.lease().Key() {
-		return ErrWrongKey
-	}
-	if p.alone != nil {
-		if err := p.enter(); err != nil {
-			return err
-		}
-		defer p.leave()
-	}
-	if o.close {
-		return c.lease().Discard()
-	}
-	return c.lease().Put()
-}
+// Config returns a copy of the configuration the pool was made with.
+func (p *Pool) Config() *Config { return p.config.Copy() }
 
 // CloseAll ends the pool. Gets that wait, and all that come later, get
 // ErrClosed; idle connections are closed, connects under way cancelled.
@@ -187,5 +150,7 @@ func (p *Pool) CloseAll(ctx context.Context) error {
 	return p.desk.CloseAll(ctx)
 }
 
-// Config returns a copy of the configuration.
-func (p *Pool) Config() *Config { return p.config.Copy() }
+// Close ends the pool and blocks until every borrower has put its connection,
+// however long that takes; see [Pool.CloseAll], which can be told how long.
+// Calling it again does nothing.
+func (p *Pool) Close() { _ = p.CloseAll(context.Background()) }

@@ -65,6 +65,17 @@ func (a *admin) await(n int) {
 		"%d backends, want %d", a.backends(), n)
 }
 
+// terminate ends a backend, and waits until it is gone.
+func (a *admin) terminate(pid uint32) {
+	_, err := a.conn.Exec(background(a.t), "select pg_terminate_backend($1)", pid)
+	require.NoError(a.t, err)
+	require.Eventually(a.t, func() bool {
+		var n int
+		require.NoError(a.t, a.conn.QueryRow(background(a.t), "select count(*) from pg_stat_activity where pid = $1", pid).Scan(&n))
+		return n == 0
+	}, wide, 2*time.Millisecond)
+}
+
 func get(t *testing.T, p pool.ConnectionPool, opts ...pool.GetOption) *pool.Conn {
 	c, err := p.GetConn(background(t), opts...)
 	require.NoError(t, err)
@@ -72,3 +83,8 @@ func get(t *testing.T, p pool.ConnectionPool, opts ...pool.GetOption) *pool.Conn
 }
 
 func pid(c *pool.Conn) uint32 { return c.Conn().PgConn().PID() }
+
+// awaitWaiting waits until n gets wait.
+func awaitWaiting(t *testing.T, p *pool.Pool, n int) {
+	require.Eventually(t, func() bool { return pool.StatOf(p).Waiting == n }, wide, time.Millisecond)
+}

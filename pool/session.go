@@ -15,14 +15,18 @@ import (
 )
 
 // A session is what the supervisor lends: a connection, and what the pool must
-// know about it. It belongs to whoever holds its lease; only rest ever changes.
+// know about it. It belongs to whoever holds its lease.
 type session struct {
 	pool *Pool
 	conn *pgx.Conn
 	die  context.CancelFunc // ends whatever was dialed for this session
 	raw  net.Conn           // the socket below TLS
 	peek peeker             // nil where the socket cannot be looked at
-	rest time.Time          // where it cannot: when it was last put
+	rest time.Time          // when it was last put, if somebody will ask
+	ping chan error         // the result of a ping that its borrower gave up on
+
+	rows []poolRows // made in a batch, not yet used
+	row  []poolRow
 }
 
 // open connects. It runs in a helper of the supervisor's.
@@ -42,7 +46,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		}
 	}()
 	cc.DialFunc = mortal(life, cc.DialFunc)
-	conn, err := pgx.ConnectConfig(ctx, cc)
+	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +73,7 @@ func (s *session) afterConnect(ctx context.Context) error {
 	if err := hook(ctx, s.conn); err != nil {
 		return err
 	}
-	if s.judge() != actor.Keep {
+	if s.state() != actor.Keep {
 		return errUnfitAfterConnect
 	}
 	fit = true
@@ -83,7 +87,23 @@ func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw)}
+	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw), rest: time.Now()}
+}
+
+// close has the hook say its goodbye, and then the session. Whatever the hook
+// does, the socket is closed at the end of ctx.
+func (p *Pool) close(ctx context.Context, s *session) error {
+	if s.ping != nil { // it still uses the connection
+		s.hangUp()
+		<-s.ping
+	}
+	if hook := p.config.BeforeClose; hook != nil {
+		defer s.hangUp()
+		stop := context.AfterFunc(ctx, s.hangUp)
+		hook(s.conn)
+		stop()
+	}
+	return s.close(ctx)
 }
 
 // close says goodbye and waits for the server's end of the connection, because
@@ -144,23 +164,6 @@ func (s *session) kill() {
 	defer cancel()
 	_ = s.conn.PgConn().CancelRequest(ctx) // best effort: the server may be gone
 	s.die()
-}
-
-// mortal has the connections that dial makes end with life. pgx dials for a
-// session more than once: to cancel a statement it needs another connection,
-// and nobody else could end that one.
-func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(life, cancel)()
-		conn, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		context.AfterFunc(life, func() { _ = conn.Close() })
-		return conn, nil
-	}
 }
 
 // permanent says that trying again cannot help: authentication failed, or the

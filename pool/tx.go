@@ -2,102 +2,130 @@ package pool
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A tx is a transaction, or a savepoint in one, that ends with its borrower's
-// lease. Without the lease its methods would reach the next borrower's
-// transaction: pgx knows only the connection.
-type tx struct {
-	pgx.Tx
-	lease *Conn
+// A Tx is a transaction, or a savepoint in one. One begun by the pool puts its
+// connection back when it ends; one begun on a [Conn] ends with the put of
+// that. It is for one goroutine at a time, and implements [pgx.Tx]: see there
+// for its methods.
+//
+// Without its lease its methods would reach the next borrower's transaction:
+// pgx knows only the connection. They answer pgx.ErrTxClosed instead, and
+// ErrNotLeased too if the connection was put before the transaction ended.
+type Tx struct {
+	tx    pgx.Tx
+	conn  *Conn
+	owner bool // puts conn back at its end
+	ended bool
 }
 
-// live is an error once the connection is put back.
-func (t *tx) live() error {
-	if t.lease.session() == nil {
-		return ErrNotLeased
+// errTxPut is the answer of a transaction whose connection was put without it.
+var errTxPut = fmt.Errorf("%w: %w", ErrNotLeased, pgx.ErrTxClosed)
+
+// live is an error once the transaction's connection is put back.
+func (t *Tx) live() error {
+	switch {
+	case t.conn.session() != nil:
+		return nil
+	case t.ended:
+		return pgx.ErrTxClosed
+	default:
+		return errTxPut
 	}
-	return nil
 }
 
-func (t *tx) Begin(ctx context.Context) (pgx.Tx, error) {
+// Begin begins a savepoint.
+func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	if err := t.live(); err != nil {
 		return nil, err
 	}
-	nested, err := t.Tx.Begin(ctx)
+	nested, err := t.tx.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &tx{nested, t.lease}, nil
+	return &Tx{tx: nested, conn: t.conn}, nil
 }
 
-func (t *tx) Commit(ctx context.Context) error {
+// Commit commits, and puts the connection back if the transaction has it. After
+// the end it is an error that is pgx.ErrTxClosed, and safe.
+func (t *Tx) Commit(ctx context.Context) error { return t.end(ctx, t.tx.Commit) }
+
+// Rollback rolls back, and puts the connection back if the transaction has it.
+// After the end it is an error that is pgx.ErrTxClosed, and safe, so that it
+// can be deferred.
+func (t *Tx) Rollback(ctx context.Context) error { return t.end(ctx, t.tx.Rollback) }
+
+func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
 	if err := t.live(); err != nil {
 		return err
 	}
-	return t.Tx.Commit(ctx)
-}
-
-func (t *tx) Rollback(ctx context.Context) error {
-	if err := t.live(); err != nil {
-		return err
+	t.ended = true
+	if t.owner {
+		defer t.conn.Release()
 	}
-	return t.Tx.Rollback(ctx)
+	return how(ctx)
 }
 
-func (t *tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+// CopyFrom copies rows into a table.
+func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
 	if err := t.live(); err != nil {
 		return 0, err
 	}
-	return t.Tx.CopyFrom(ctx, table, columns, rows)
+	return t.tx.CopyFrom(ctx, table, columns, rows)
 }
 
-func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+// SendBatch sends the statements of a batch.
+func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if err := t.live(); err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	return t.Tx.SendBatch(ctx, b)
+	return t.tx.SendBatch(ctx, b)
 }
 
-func (t *tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+// Prepare prepares a statement.
+func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
 	if err := t.live(); err != nil {
 		return nil, err
 	}
-	return t.Tx.Prepare(ctx, name, sql)
+	return t.tx.Prepare(ctx, name, sql)
 }
 
-func (t *tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+// Exec runs a statement.
+func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	if err := t.live(); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	return t.Tx.Exec(ctx, sql, args...)
+	return t.tx.Exec(ctx, sql, args...)
 }
 
-func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+// Query runs a query; the rows must be closed before the next statement.
+func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := t.live(); err != nil {
 		return failed{err}, err
 	}
-	return t.Tx.Query(ctx, sql, args...)
+	return t.tx.Query(ctx, sql, args...)
 }
 
-func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+// QueryRow runs a query for one row; errors come from Scan.
+func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if err := t.live(); err != nil {
 		return failed{err}
 	}
-	return t.Tx.QueryRow(ctx, sql, args...)
+	return t.tx.QueryRow(ctx, sql, args...)
 }
 
 // LargeObjects is of no use once the connection is put back; what it gave
 // before must not be used after that, since pgx offers no way to tell.
-func (t *tx) LargeObjects() pgx.LargeObjects {
+func (t *Tx) LargeObjects() pgx.LargeObjects {
 	if t.live() != nil {
 		return pgx.LargeObjects{}
 	}
-	return t.Tx.LargeObjects()
+	return t.tx.LargeObjects()
 }
 
 // Conn is nil once the connection is put back, as [Conn.Conn] is.
-func (t *tx) Conn() *pgx.Conn { return t.lease.Conn() }
+func (t *Tx) Conn() *pgx.Conn { return t.conn.Conn() }

@@ -1,0 +1,197 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/pgactor/pgactor/pool"
+	"github.com/pgactor/pgactor/pool/pooltest"
+	"github.com/stretchr/testify/require"
+)
+
+// The rules are actor's, and tested there in virtual time. These tests see that
+// the pool passes its settings on, and that they do on a server what they say.
+
+func TestMinConnsAreKept(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MinConns, c.MaxConns = 2, 3 })
+	require.NoError(t, p.WaitReady(background(t)))
+	a.await(2)
+	require.NoError(t, p.PutConn(get(t, p), pool.WithClose()))
+	require.NoError(t, p.WaitReady(background(t)))
+	a.await(2)
+}
+
+func TestMinIdleConns(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MinIdleConns, c.MaxConns = 1, 3 })
+	for n := range 3 {
+		a.await(n + 1)
+		require.Eventually(t, func() bool { return p.Stat().IdleConns() == 1 }, wide, time.Millisecond)
+		c := get(t, p)
+		defer c.Release()
+	}
+	require.EqualValues(t, 3, p.Stat().AcquiredConns())
+}
+
+func TestMaxIdleConns(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MaxIdleConns, c.MaxConns = 1, 3 })
+	var held []*pool.Conn
+	for range 3 {
+		held = append(held, get(t, p))
+	}
+	a.await(3)
+	for _, c := range held {
+		c.Release()
+	}
+	a.await(1)
+}
+
+func TestMaxConnLifetime(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) {
+		c.MaxConnLifetime, c.MaxConnLifetimeJitter = time.Millisecond, time.Millisecond
+	})
+	get(t, p).Release()
+	a.await(0)
+	require.EqualValues(t, 1, p.Stat().MaxLifetimeDestroyCount())
+}
+
+func TestMaxConnIdleTime(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) {
+		c.MaxConns, c.MinConns = 3, 1
+		c.MaxConnIdleTime, c.HealthCheckPeriod = 10*time.Millisecond, time.Millisecond
+	})
+	one, two := get(t, p), get(t, p)
+	one.Release()
+	two.Release()
+	a.await(1)
+	require.EqualValues(t, 1, p.Stat().MaxIdleDestroyCount())
+}
+
+func TestKeepAlive(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.KeepAlive, c.HealthCheckPeriod = true, time.Millisecond })
+	get(t, p).Release()
+	// A ping is a statement without text.
+	require.Eventually(t, func() bool {
+		var last string
+		err := a.conn.QueryRow(background(t), `select query from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid()`).Scan(&last)
+		return err == nil && last == "-- ping"
+	}, wide, time.Millisecond)
+}
+
+func TestAcquireTimeout(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.AcquireTimeout = 1, time.Millisecond })
+	require.NoError(t, connects(p))
+	var c *pool.Conn
+	require.Eventually(t, func() (ok bool) { // a connect may take longer
+		var err error
+		c, err = p.GetConn(background(t))
+		return err == nil
+	}, wide, time.Millisecond)
+	defer c.Release()
+	_, err := p.Acquire(context.Background())
+	require.ErrorIs(t, err, pool.ErrAcquireTimeout)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, pool.ErrExhausted)
+	require.Positive(t, p.Stat().CanceledAcquireCount())
+}
+
+// connects opens a connection, however long that takes.
+func connects(p *pool.Pool) error {
+	if err := p.Resize(1, 1); err != nil {
+		return err
+	}
+	return p.WaitReady(context.Background())
+}
+
+func TestMaxWaiting(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.MaxWaiting = 1, 1 })
+	c := get(t, p)
+	ctx, cancel := context.WithCancel(background(t))
+	waited := make(chan error)
+	go func() {
+		_, err := p.Acquire(ctx)
+		waited <- err
+	}()
+	require.Eventually(t, func() bool { return p.Stat().WaitingAcquires() == 1 }, wide, time.Millisecond)
+	_, err := p.Acquire(background(t))
+	require.ErrorIs(t, err, pool.ErrTooManyWaiting)
+	cancel()
+	require.ErrorIs(t, <-waited, context.Canceled)
+	c.Release()
+}
+
+func TestResize(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MaxConns = 1 })
+	one := get(t, p)
+	served := make(chan *pool.Conn)
+	go func() {
+		c, err := p.Acquire(context.Background())
+		if err != nil {
+			panic(err)
+		}
+		served <- c
+	}()
+	require.NoError(t, p.Resize(1, 2))
+	two := <-served
+	require.EqualValues(t, 2, p.Stat().MaxConns())
+	require.NoError(t, p.Resize(0, 1))
+	a.await(2)
+	one.Release()
+	a.await(1)
+	two.Release()
+	a.await(1)
+}
+
+// A server that is restarted while the pool is paused costs nobody an error.
+func TestPauseAndRestart(t *testing.T) {
+	s, err := pooltest.Start(background(t), pooltest.AllowInstall())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	p, err := pool.NewThreaded(background(t), 2, 4, s.ConnString())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.CloseAll(background(t))) }()
+
+	const workers = 8
+	stop, errs := make(chan struct{}), make(chan error, workers)
+	for range workers {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					errs <- nil
+					return
+				default:
+				}
+				if _, err := p.Exec(context.Background(), "select 1"); err != nil {
+					errs <- err
+					return
+				}
+			}
+		}()
+	}
+	for range 2 {
+		require.NoError(t, p.Pause(background(t)))
+		require.Empty(t, p.Leases())
+		_, err = p.TryGetConn()
+		require.ErrorIs(t, err, pool.ErrPaused)
+		require.NoError(t, s.Restart(background(t)))
+		require.NoError(t, p.Resume())
+	}
+	close(stop)
+	for range workers {
+		require.NoError(t, <-errs)
+	}
+}
+
+func TestPauseEndsWithItsContext(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns = 2 })
+	c := get(t, p)
+	defer c.Release()
+	ctx, cancel := context.WithTimeout(background(t), time.Millisecond)
+	defer cancel()
+	var w *pool.WaitError
+	require.ErrorAs(t, p.Pause(ctx), &w)
+	require.Equal(t, 1, w.Leased)
+	get(t, p).Release()
+}

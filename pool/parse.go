@@ -1,0 +1,173 @@
+package pool
+
+import (
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ParseConfig makes a Config from a connection string, keywords and values or a
+// URL, as [pgx.ParseConfig] does. Besides pgx's parameters it knows, for the
+// fields of [Config] of the same names,
+//
+//   - whole numbers: pool_max_conns, pool_min_conns, pool_min_idle_conns,
+//     pool_max_idle_conns, pool_max_waiting, pool_max_concurrent_dials
+//   - durations such as 1h30m: pool_max_conn_lifetime,
+//     pool_max_conn_lifetime_jitter, pool_max_conn_idle_time,
+//     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout
+//   - pool_keep_alive: true or false
+//   - pool_outage_policy: fail_fast or wait_for_server
+//   - pool_dirty_policy: rollback or close_dirty
+//
+// Any other parameter that begins with pool_ is an error. Errors are
+// [*pgconn.ParseConfigError], for the pool's own parameters with a
+// [*ConfigError] inside. How the sizes fit together is looked at by
+// [NewWithConfig], since they may be changed before.
+//
+//	user=jack password=secret host=pg.example.com dbname=mydb pool_max_conns=10 pool_acquire_timeout=5s
+//	postgres://jack:secret@pg.example.com:5432/mydb?pool_max_conns=10&pool_acquire_timeout=5s
+func ParseConfig(connString string) (*Config, error) {
+	cc, err := pgx.ParseConfig(connString)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{
+		ConnConfig:         cc,
+		MaxConns:           max(4, int32(runtime.NumCPU())),
+		MaxConnLifetime:    time.Hour,
+		MaxConnIdleTime:    30 * time.Minute,
+		HealthCheckPeriod:  time.Minute,
+		MaxConcurrentDials: 8,
+		parsed:             true,
+	}
+	for _, p := range parameters {
+		value, ok := cc.RuntimeParams[p.name]
+		if !ok {
+			continue
+		}
+		delete(cc.RuntimeParams, p.name)
+		if what, err := p.set(c, p.name, value); err != nil {
+			return nil, pgconn.NewParseConfigError(connString, what, err)
+		}
+	}
+	if err := unknown(cc.RuntimeParams); err != nil {
+		return nil, pgconn.NewParseConfigError(connString, "unknown parameter", err)
+	}
+	return c, nil
+}
+
+// parameter is one setting that a connection string may hold for the pool. Its
+// set says in a few words what is wrong with a value, as pgxpool does.
+type parameter struct {
+	name string
+	set  func(c *Config, name, value string) (what string, err error)
+}
+
+var parameters = []parameter{
+	{"pool_max_conns", count(1, func(c *Config) *int32 { return &c.MaxConns })},
+	{"pool_min_conns", count(0, func(c *Config) *int32 { return &c.MinConns })},
+	{"pool_min_idle_conns", count(0, func(c *Config) *int32 { return &c.MinIdleConns })},
+	{"pool_max_idle_conns", count(0, func(c *Config) *int32 { return &c.MaxIdleConns })},
+	{"pool_max_waiting", count(0, func(c *Config) *int32 { return &c.MaxWaiting })},
+	{"pool_max_concurrent_dials", count(1, func(c *Config) *int32 { return &c.MaxConcurrentDials })},
+	{"pool_max_conn_lifetime", duration(0, func(c *Config) *time.Duration { return &c.MaxConnLifetime })},
+	{"pool_max_conn_lifetime_jitter", duration(0, func(c *Config) *time.Duration { return &c.MaxConnLifetimeJitter })},
+	{"pool_max_conn_idle_time", duration(0, func(c *Config) *time.Duration { return &c.MaxConnIdleTime })},
+	{"pool_health_check_period", duration(1, func(c *Config) *time.Duration { return &c.HealthCheckPeriod })},
+	{"pool_ping_timeout", duration(0, func(c *Config) *time.Duration { return &c.PingTimeout })},
+	{"pool_acquire_timeout", duration(0, func(c *Config) *time.Duration { return &c.AcquireTimeout })},
+	{"pool_keep_alive", choice(func(c *Config, keep bool) { c.KeepAlive = keep }, "false", "true")},
+	{"pool_outage_policy", choice(func(c *Config, wait bool) {
+		if wait {
+			c.OutagePolicy = WaitForServer
+		}
+	}, "fail_fast", "wait_for_server")},
+	{"pool_dirty_policy", choice(func(c *Config, closes bool) {
+		if closes {
+			c.DirtyPolicy = CloseDirty
+		}
+	}, "rollback", "close_dirty")},
+}
+
+type setter = func(c *Config, name, value string) (string, error)
+
+func count(least int64, field func(*Config) *int32) setter {
+	return func(c *Config, name, value string) (string, error) {
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a whole number that fits"}
+		}
+		*field(c) = int32(n)
+		return tooSmall(setting{name, n, least, value})
+	}
+}
+
+func duration(least int64, field func(*Config) *time.Duration) setter {
+	return func(c *Config, name, value string) (string, error) {
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a duration such as 1h30m"}
+		}
+		*field(c) = d
+		return tooSmall(setting{name, int64(d), least, value})
+	}
+}
+
+func tooSmall(s setting) (string, error) { return s.field + " too small", s.check() }
+
+// choice is a parameter with two values, the first of which is the default.
+func choice(set func(c *Config, second bool), first, second string) setter {
+	return func(c *Config, name, value string) (string, error) {
+		if value != first && value != second {
+			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "must be " + first + " or " + second}
+		}
+		set(c, value == second)
+		return "", nil
+	}
+}
+
+// unknown finds a parameter that looks like the pool's and is not. The server
+// would refuse it on every connect.
+func unknown(params map[string]string) error {
+	var names []string
+	for name := range params {
+		if strings.HasPrefix(name, "pool_") {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	name := slices.Min(names)
+	return &ConfigError{Field: name, Value: params[name], Reason: "is no parameter of this pool; did you mean " + nearest(name) + "?"}
+}
+
+// nearest is the parameter whose name takes the fewest edits to reach.
+func nearest(name string) string {
+	return slices.MinFunc(parameters, func(a, b parameter) int { return edits(name, a.name) - edits(name, b.name) }).name
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
