@@ -52,17 +52,17 @@ type Config[R any] struct {
 	LookAfter time.Duration
 
 	// Prepare is asked last before a resource is handed out, in the borrower's
-	// goroutine with the context of its get, and may block. Keep hands it out,
-	// Clean and Check have a helper do that first, Discard closes it; in these
-	// cases the borrower gets another one, or the same one mended, at its old
-	// place in the queue. An error ends the get with this error; the verdict holds,
+	// goroutine with the context of its get, and may block. Keep hands it out.
+	// Clean and Check have a helper do that first: the borrower waits for it, for a
+	// second at the most, and then for any. Discard closes it, and the borrower
+	// gets another one at its old place in the queue. An error ends the get with this error; the verdict holds,
 	// after Keep the resource is judged. proven says that r has just been opened,
 	// cleaned or checked. A get that has more resources than MaxOpen refused that
 	// were proven gives up with ErrUnavailable.
 	//
 	// For a get with a key Prepare is asked when the key is bound, in a helper, with
-	// the values of the context of the first who waits for it, until CleanTimeout,
-	// first with proven false; its error goes to all who wait for the key then. Nil:
+	// the values of the context of the first who waits for it, until CleanTimeout or
+	// CheckTimeout, whichever is later, first with proven false; its error goes to all who wait for the key then. Nil:
 	// everything is handed out.
 	Prepare func(ctx context.Context, r R, proven bool) (Verdict, error)
 
@@ -72,7 +72,7 @@ type Config[R any] struct {
 	Clean func(ctx context.Context, r R) error
 
 	// Check finds out whether r still works after the verdict Check, in a
-	// helper, until CleanTimeout. An error closes r. Nil: the verdict Check
+	// helper, until CheckTimeout. An error closes r. Nil: the verdict Check
 	// closes r.
 	Check func(ctx context.Context, r R) error
 
@@ -146,8 +146,11 @@ type Config[R any] struct {
 	// OpenTimeout ends the context of an Open. Zero: 2 minutes.
 	OpenTimeout time.Duration
 
-	// CleanTimeout ends the context of a Clean or Check. Zero: 5 seconds.
+	// CleanTimeout ends the context of a Clean. Zero: 5 seconds.
 	CleanTimeout time.Duration
+
+	// CheckTimeout ends the context of a Check. Zero: 5 seconds.
+	CheckTimeout time.Duration
 
 	// CloseGrace ends the context of a Close, and is how long CloseAll waits,
 	// once its own context has ended, for what is still under way. Zero:
@@ -233,6 +236,7 @@ func (c *Config[R]) validate() error {
 		{c.BackoffMax < 0, "BackoffMax", c.BackoffMax, "must not be negative"},
 		{c.OpenTimeout < 0, "OpenTimeout", c.OpenTimeout, "must not be negative"},
 		{c.CleanTimeout < 0, "CleanTimeout", c.CleanTimeout, "must not be negative"},
+		{c.CheckTimeout < 0, "CheckTimeout", c.CheckTimeout, "must not be negative"},
 		{c.CloseGrace < 0, "CloseGrace", c.CloseGrace, "must not be negative"},
 	} {
 		if k.bad {
@@ -260,6 +264,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.BackoffMax, 200 * time.Millisecond},
 		{&c.OpenTimeout, 2 * time.Minute},
 		{&c.CleanTimeout, 5 * time.Second},
+		{&c.CheckTimeout, 5 * time.Second},
 		{&c.CloseGrace, 250 * time.Millisecond},
 		{&c.CheckPeriod, time.Minute},
 		{&c.MaxAge, 0},

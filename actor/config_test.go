@@ -47,6 +47,7 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{"BackoffMin", 10 * time.Millisecond, func(c *Config[int]) { c.BackoffMax = time.Millisecond }},
 		{"OpenTimeout", -second, func(c *Config[int]) { c.OpenTimeout = -second }},
 		{"CleanTimeout", -second, func(c *Config[int]) { c.CleanTimeout = -second }},
+		{"CheckTimeout", -second, func(c *Config[int]) { c.CheckTimeout = -second }},
 		{"CloseGrace", -second, func(c *Config[int]) { c.CloseGrace = -second }},
 	} {
 		t.Run(fmt.Sprint(c.field, " ", c.value), func(t *testing.T) {
@@ -100,8 +101,8 @@ func TestConfigDefaults(t *testing.T) {
 	cfg := okConfig()
 	d := cfg.withDefaults()
 	assert.Equal(t, []any{
-		time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond, 2 * time.Minute, 5 * time.Second, 250 * time.Millisecond, 8, time.Minute,
-	}, []any{d.LookAfter, d.BackoffMin, d.BackoffMax, d.OpenTimeout, d.CleanTimeout, d.CloseGrace, d.MaxDials, d.CheckPeriod})
+		time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond, 2 * time.Minute, 5 * time.Second, 5 * time.Second, 250 * time.Millisecond, 8, time.Minute,
+	}, []any{d.LookAfter, d.BackoffMin, d.BackoffMax, d.OpenTimeout, d.CleanTimeout, d.CheckTimeout, d.CloseGrace, d.MaxDials, d.CheckPeriod})
 	assert.Zero(t, d.MaxAge+d.AgeJitter+d.MaxRest+d.GetTimeout, "no limit")
 	assert.Equal(t, FailFast, d.Outage)
 

@@ -46,7 +46,7 @@ var (
 )
 
 // A WaitError is returned by a get whose context, or GetTimeout, ended while it
-// waited. errors.Is finds the context's error (and its cause, see
+// waited, and by Pause and Ready. errors.Is finds the context's error (and its cause, see
 // context.WithCancelCause) or ErrTimeout, and ErrExhausted, ErrUnavailable or
 // ErrPaused.
 type WaitError struct {

@@ -45,7 +45,7 @@ func (m *machine[R]) keepWatch(now time.Duration) {
 // lay puts an idle slot on the shelf. It keeps it in the hands, and says so,
 // while the gate is shut or the shelf is full.
 func (m *machine[R]) lay(sl *slot[R]) bool {
-	sl.desk.place, sl.desk.proven, sl.desk.vetted = away, false, nil
+	sl.desk.leave()
 	if !m.shut && m.fx.offer(sl) {
 		return true
 	}

@@ -42,10 +42,11 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
 	}
-	if l, err := s.fromShelf(ctx); l != nil || err != nil {
+	l, brings, err := s.fromShelf(ctx)
+	if l != nil || err != nil {
 		return l, err
 	}
-	return s.fromDesk(ctx, Request{})
+	return s.fromDesk(ctx, Request{}, brings)
 }
 
 // GetWith is Get with a choice of resource and patience. Further errors:
@@ -58,12 +59,14 @@ func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], erro
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
 	}
-	if r.Key == nil {
-		if l, err := s.fromShelf(ctx); l != nil || err != nil {
-			return l, err
-		}
+	if r.Key != nil {
+		return s.fromDesk(ctx, r, brought[R]{})
 	}
-	return s.fromDesk(ctx, r)
+	l, brings, err := s.fromShelf(ctx)
+	if l != nil || err != nil {
+		return l, err
+	}
+	return s.fromDesk(ctx, r, brings)
 }
 
 // TryGet lends an idle resource, or gives ErrExhausted. It neither waits nor
@@ -95,7 +98,7 @@ func checkKey(key any) error {
 }
 
 // fromShelf is the fast lane: while the gate is open, take what lies there.
-func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], error) {
+func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], error) {
 	for len(s.gate) == 0 {
 		s.at(beforeTake)
 		select {
@@ -104,19 +107,19 @@ func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], error) {
 			if s.cfg.MinIdle > 0 && len(s.idle) < s.cfg.MinIdle {
 				s.tellLow()
 			}
-			fit, err := s.fit(ctx, sl, false)
-			if err != nil {
-				return nil, err
-			}
+			fit, brings, err := s.fit(ctx, sl, false)
 			if fit {
 				sl.uses++
-				return sl.lease(), nil
+				return sl.lease(), brings, nil
+			}
+			if brings.slot != nil || err != nil {
+				return nil, brings, err
 			}
 		default:
-			return nil, nil
+			return nil, brought[R]{}, nil
 		}
 	}
-	return nil, nil
+	return nil, brought[R]{}, nil
 }
 
 // tellLow tells the desk that fewer than MinIdle are left, unless somebody has
@@ -130,11 +133,11 @@ func (s *Supervisor[R]) tellLow() {
 }
 
 // fit looks at a slot before it is used. One that is not fit, or not to be used
-// because of an error, goes to the desk.
-func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (bool, error) {
+// because of an error, goes to the desk: now, or with the request.
+func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (fit bool, brings brought[R], err error) {
 	if isClosed(sl.recall) {
 		s.send(message[R]{kind: putMessage, slot: sl})
-		return false, nil
+		return false, brings, nil
 	}
 	if (s.cfg.Look != nil || s.cfg.KeepAlive) && !fresh {
 		now := s.now()
@@ -143,34 +146,37 @@ func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (bool,
 		if s.cfg.Look != nil && rested >= s.cfg.LookAfter {
 			if v := s.verdict(sl, s.cfg.Look); v != Keep {
 				s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
-				return false, nil
+				return false, brings, nil
 			}
 		}
 	}
 	if s.cfg.Prepare == nil {
-		return true, nil
+		return true, brings, nil
 	}
 	return s.prepare(ctx, sl, fresh)
 }
 
 // prepare asks Prepare about a slot that this goroutine owns. errRefused says
 // that it was no good though it was proven.
-func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (fit bool, err error) {
+func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (fit bool, brings brought[R], err error) {
 	v := s.verdict(sl, func(r R) (v Verdict) {
 		v, err = s.cfg.Prepare(ctx, r, fresh)
 		return v
 	})
-	if v == Keep && err == nil {
-		return true, nil
+	switch {
+	case v == Keep && err == nil:
+		return true, brings, nil
+	case err == nil && v < Discard:
+		brings = brought[R]{sl, v}
+	case v == Keep && s.cfg.Judge != nil:
+		s.putBack(sl, s.verdict(sl, s.cfg.Judge), false)
+	default:
+		s.putBack(sl, v, false)
 	}
-	if err != nil && v == Keep && s.cfg.Judge != nil {
-		v = s.verdict(sl, s.cfg.Judge)
-	}
-	s.putBack(sl, v, false)
 	if err == nil && fresh {
 		err = errRefused
 	}
-	return false, err
+	return false, brings, err
 }
 
 // verdict asks f about a slot that this goroutine owns. If f panics, the slot
@@ -188,9 +194,9 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 }
 
 // fromDesk asks the supervisor and waits for its answer.
-func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request) (*Lease[R], error) {
+func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request, brings brought[R]) (*Lease[R], error) {
 	t := s.ticket()
-	t.ctx, t.key, t.patience = ctx, r.Key, r.Patience
+	t.ctx, t.key, t.patience, t.brings = ctx, r.Key, r.Patience, brings
 	sl, err := s.request(ctx, t)
 	switch {
 	case err != nil:
@@ -222,12 +228,16 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			s.recycle(t)
 			return a.slot, nil
 		}
-		fit, err := s.fit(ctx, a.slot, a.fresh)
+		fit, brings, err := s.fit(ctx, a.slot, a.fresh)
+		t.brings = brings
 		if err == errRefused {
 			if refused++; refused <= s.cfg.MaxOpen {
 				continue
 			}
 			err = refusedOften(refused)
+			if brings.slot != nil {
+				s.putBack(brings.slot, brings.verdict, false)
+			}
 		}
 		if fit || err != nil {
 			s.recycle(t)
@@ -302,7 +312,7 @@ func (s *Supervisor[R]) ticket() *ticket[R] {
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.patience, t.asks = nil, nil, Wait, forResource
+	t.ctx, t.key, t.patience, t.asks, t.brings = nil, nil, Wait, forResource, brought[R]{}
 	select {
 	case s.tickets <- t:
 	default:

@@ -17,11 +17,11 @@ func (h *hand[R]) push(sl *slot[R]) {
 	h.slots = append(h.slots, sl)
 }
 
-// vetted takes the slot that was looked at for b last, wherever it is.
-func (h *hand[R]) vetted(b *binding[R]) *slot[R] {
+// takeFor takes the slot that was made fit for t last, wherever it is.
+func (h *hand[R]) takeFor(t *ticket[R]) *slot[R] {
 	slots := h.slots[h.head:]
 	for i := len(slots) - 1; i >= 0; i-- {
-		if sl := slots[i]; sl.desk.vetted == b {
+		if sl := slots[i]; sl.desk.mended == t || sl.desk.vetted != nil && sl.desk.vetted == t.wait.key {
 			copy(slots[1:], slots[:i])
 			slots[0] = sl
 			return h.pop()

@@ -19,6 +19,7 @@ type job[R any] struct {
 	epoch    uint64      // of a dial: the outage's epoch
 	resets   uint64      // of a dial
 	bound    *binding[R] // of a look: the key it is done for
+	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did
 
 	// The shell's: ends the job's context.
 	cancel context.CancelFunc
@@ -85,9 +86,16 @@ func (m *machine[R]) startMend(now time.Duration, sl *slot[R], k jobKind) *job[R
 func (m *machine[R]) mending(now time.Duration, sl *slot[R], k jobKind) *job[R] {
 	m.note(now, sl)
 	sl.desk.place = mending
+	timeout := max(m.cfg.CleanTimeout, m.cfg.CheckTimeout) // it may be followed by either
+	switch k {
+	case cleanJob:
+		timeout = m.cfg.CleanTimeout
+	case checkJob:
+		timeout = m.cfg.CheckTimeout
+	}
 	return &job[R]{
-		kind: k, slot: sl, timeout: m.cfg.CleanTimeout,
-		comes: now + hedge, deadline: now + m.cfg.CleanTimeout + m.cfg.CloseGrace,
+		kind: k, slot: sl, timeout: timeout,
+		comes: now + hedge, deadline: now + timeout + m.cfg.CloseGrace,
 	}
 }
 
@@ -179,6 +187,9 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	if j.bound != nil {
 		m.vetted(j)
 	}
+	if t := j.caller; t != nil && t.wait.mends == j {
+		t.wait.mends = nil
+	}
 	switch {
 	case j.freed:
 		m.startClose(now, j.slot, true)
@@ -187,8 +198,8 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	default:
 		j.slot.since, j.slot.desk.proven = since, true
 		m.back(now, j.slot, Keep)
-		if j.bound != nil && j.slot.desk.place == inHand {
-			j.slot.desk.vetted = j.bound
+		if j.slot.desk.place == inHand {
+			j.slot.desk.vetted, j.slot.desk.mended = j.bound, j.caller
 		}
 	}
 }

@@ -78,10 +78,12 @@ func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
 	m.arrivals++
 	t.wait = waiting[R]{arrival: m.arrivals, since: now}
-	m.span.vetoed = m.span.vetoed || t.asks == forResource && t.key == nil // it found the shelf empty
+	if t.asks == forResource && t.key == nil && t.brings.slot == nil {
+		m.span.vetoed = true // it found the shelf empty
+	}
 	switch {
 	case m.end.closing:
-		m.refuseOne(t, ErrClosed)
+		m.turnAway(now, t)
 	case t.asks == forMinimum:
 		m.ready = append(m.ready, t)
 		t.wait.queued = true
@@ -89,24 +91,46 @@ func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
 		m.pauseFor(now, t)
 	case t.key != nil && m.share(now, t):
 	default:
-		m.queue.insert(t)
-		if t.patience != Wait {
-			m.hasty = append(m.hasty, t)
-		}
+		m.enqueue(now, t)
 	}
 }
 
 // again is a request whose slot proved unfit before use: it keeps its arrival.
 func (m *machine[R]) again(now time.Duration, t *ticket[R]) {
 	if m.end.closing {
-		m.refuseOne(t, ErrClosed)
+		m.turnAway(now, t)
 		return
 	}
 	t.wait.caused = false
+	m.enqueue(now, t)
+}
+
+// enqueue files a request. One that brings a slot waits until that is mended.
+func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	m.queue.insert(t)
 	if t.patience != Wait {
 		m.hasty = append(m.hasty, t)
 	}
+	sl, v := t.brings.slot, t.brings.verdict
+	t.brings, t.wait.mends = brought[R]{}, nil
+	if sl == nil {
+		return
+	}
+	m.back(now, sl, v)
+	if sl.desk.place == mending {
+		m.shutGate(now)
+		t.wait.mends = m.jobs[len(m.jobs)-1]
+		t.wait.mends.caller = t
+	}
+}
+
+// turnAway refuses a request that comes after the end has begun.
+func (m *machine[R]) turnAway(now time.Duration, t *ticket[R]) {
+	if sl := t.brings.slot; sl != nil {
+		t.brings = brought[R]{}
+		m.put(now, sl, Discard)
+	}
+	m.refuseOne(t, ErrClosed)
 }
 
 // cancel is a borrower that gave up. A ticket no longer queued has its answer

@@ -270,10 +270,10 @@ func TestPrepareAndTryGet(t *testing.T) {
 		assert.EqualValues(b, 2, l.Value().id, "the other one")
 		b.put(l)
 		p.says(Check, nil)
-		_, err = b.s.TryGet()
-		assert.Equal(b, ErrExhausted, err, "it does not wait for the check")
-		time.Sleep(time.Millisecond)
-		synctest.Wait()
+		l, err = b.s.TryGet()
+		require.NoError(b, err, "it waits for the check, as for a look")
+		assert.EqualValues(b, 2, l.Value().id)
+		b.put(l)
 		p.says(Keep, errNotNow)
 		_, err = b.s.TryGet()
 		assert.Equal(b, errNotNow, err)
@@ -400,5 +400,44 @@ func TestPrepareThatHangsInTheBorrowerIsALease(t *testing.T) {
 		close(release)
 		assert.Equal(b, ErrClosed, w.lease().Put())
 		assert.EqualValues(b, 1, b.thing(1).kills.Load())
+	})
+}
+
+// Who has a resource checked waits for that one: the others are left alone, and
+// there for who comes meanwhile.
+func TestPrepareWaitsForWhatItHasChecked(t *testing.T) {
+	p := newRehearsal()
+	cfg := p.config()
+	cfg.MaxOpen, cfg.GetTimeout = 5, 500*time.Microsecond
+	inBed(t, cfg, func(b *bed) {
+		b.rest(5)
+		p.all()
+		p.says(Check, nil)
+		w := b.get()
+		w.waits()
+		assert.Equal(b, []string{"prepare 1 false", "check 1"}, p.all())
+		assert.Equal(b, 4, b.s.Stat().Idle)
+		other := b.get().lease()
+		assert.EqualValues(b, 2, other.Value().id, "who comes meanwhile gets another")
+		b.put(other)
+		p.all()
+
+		// The check takes longer than GetTimeout: the get ends, the resource stays.
+		time.Sleep(500 * time.Microsecond)
+		assert.ErrorIs(b, w.fails(), ErrTimeout)
+		time.Sleep(time.Second)
+		assert.Equal(b, 5, b.s.Stat().Idle)
+		assert.EqualValues(b, 5, b.opens.Load())
+	})
+	cfg.GetTimeout = 0
+	inBed(t, cfg, func(b *bed) {
+		b.rest(5)
+		p.all()
+		p.says(Check, nil)
+		w := b.get()
+		<-w.done
+		assert.EqualValues(b, 1, w.lease().Value().id)
+		assert.Equal(b, []string{"prepare 1 false", "check 1", "prepare 1 true"}, p.all())
+		b.put(w.l)
 	})
 }

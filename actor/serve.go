@@ -28,10 +28,10 @@ func (m *machine[R]) serve(now time.Duration) {
 	}
 }
 
-// pickFor takes the slot that was looked at for the key of t, or any.
+// pickFor takes the slot that was made fit for t, or any.
 func (m *machine[R]) pickFor(now time.Duration, t *ticket[R]) *slot[R] {
-	if b := t.wait.key; b != nil {
-		if sl := m.hands.vetted(b); sl != nil {
+	if t.wait.key != nil || m.cfg.Prepare != nil {
+		if sl := m.hands.takeFor(t); sl != nil {
 			return sl
 		}
 	}
@@ -61,7 +61,7 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 	m.note(now, sl)
 	fresh := sl.desk.proven && !m.rested(now, sl)
-	sl.desk.place, sl.desk.proven, sl.desk.vetted = away, false, nil
+	sl.desk.leave()
 	if t.wait.key != nil {
 		m.bind(now, t.wait.key, sl)
 		return
@@ -100,9 +100,12 @@ func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.start(b.promised)
 }
 
-// promised says whether a slot is being looked at for the key of t: one that
-// hangs, or whose slot is recalled meanwhile, is no promise.
+// promised says whether a slot is being made fit for t, or for its key: a helper
+// that hangs, or whose slot is recalled meanwhile, is no promise.
 func (m *machine[R]) promised(now time.Duration, t *ticket[R]) bool {
-	b := t.wait.key
-	return b != nil && b.promised != nil && m.comes(now, b.promised)
+	j := t.wait.mends
+	if b := t.wait.key; b != nil {
+		j = b.promised
+	}
+	return j != nil && m.comes(now, j)
 }

@@ -182,9 +182,10 @@ func (w *simWorld) inv3NobodyWaitsBesideIdle() {
 
 // inv3DemandIsMet: a dial is made wherever one is allowed, for who waits or a
 // minimum, and who cannot hope is refused: not in a pause, or while what is lent
-// is too many.
+// is too many. What is old may stand in for one of a minimum until the desk is
+// told.
 func (w *simWorld) inv3DemandIsMet() {
-	w.must(!w.dialIsDue(w.clock), "inv3DemandIsMet", "%d come for %d, %d open and %d idle, %d places are free",
+	w.must(!w.dialIsDue(w.clock) || w.demand() <= w.coming(w.clock) && w.nudgeComes(), "inv3DemandIsMet", "%d come for %d, %d open and %d idle, %d places are free",
 		w.coming(w.clock), w.demand(), w.usable(), w.idle(), w.room())
 	w.must(w.m.queue.len == 0 || w.paused || w.inExcess() || !w.hopeless(), "inv6RefusalIsACondition", "%d wait without hope", w.m.queue.len)
 	for _, b := range w.borrowers {

@@ -25,8 +25,9 @@ type simBorrower struct {
 	gaveUp   bool // its context ended before it had its slot
 	viaDesk  bool
 	fresh    bool
-	resets   int // done when the get began
-	refused  int // proven slots that Prepare refused
+	resets   int  // done when the get began
+	brings   bool // its slot goes to the desk with the request
+	refused  int  // proven slots that Prepare refused
 	verdict  Verdict
 	uses     int
 	took     chan error // what its Take gets
@@ -36,6 +37,7 @@ type simBorrower struct {
 	since   time.Duration // by the desk's clock
 	arrived bool          // and no answer yet
 	caused  bool          // a dial was made for it
+	mends   *simHelper    // mends what it brought
 	shut    bool          // a Pause had returned when the get began
 	resumes int           // done when the get began
 }
@@ -122,6 +124,9 @@ func (b *simBorrower) begin(w *simWorld) bool {
 		b.want, b.key, b.patience, b.pc = forMinimum, 0, Wait, pcTicket
 	} else if w.in(w.pauses) {
 		b.want, b.key, b.patience, b.pc = forQuiet, 0, Wait, pcTicket
+		if w.in(40) {
+			b.ends = w.now + w.upTo(20*w.tick) // perhaps before the desk can answer
+		}
 	}
 	w.active++
 	w.peak = max(w.peak, w.active)
@@ -271,10 +276,12 @@ func (b *simBorrower) stepDesk(w *simWorld) {
 		b.note(w, "takes a ticket")
 		b.viaDesk, b.pc = true, pcGet
 	case pcGet:
+		b.bringsAlong(w)
 		w.send(simMessage{kind: getMessage, ticket: b.t})
 		b.note(w, "sends get")
 		b.pc = pcSent
 	case pcAgain:
+		b.bringsAlong(w)
 		w.send(simMessage{kind: againMessage, ticket: b.t})
 		b.note(w, "sends again")
 		b.pc = pcSent
@@ -463,6 +470,6 @@ func (w *simWorld) ticket() *simTicket {
 }
 
 func (w *simWorld) recycle(t *simTicket) {
-	t.ctx, t.key, t.patience, t.asks = nil, nil, Wait, forResource
+	t.ctx, t.key, t.patience, t.asks, t.brings = nil, nil, Wait, forResource, brought[*simThing]{}
 	w.free = append(w.free, t)
 }

@@ -77,10 +77,13 @@ func (w *simWorld) inv5InOrderOfArrival(b *simBorrower) {
 // waits says whether b has a request in the queue.
 func (b *simBorrower) waits() bool { return b.arrived && b.want == forResource }
 
-// promised says whether b waits for a look, which counts for a bounded time.
+// promised says whether b waits for a look for its key, or for what it brought
+// to be mended, which counts for a bounded time.
 func (w *simWorld) promised(b *simBorrower) bool {
-	if b.key == 0 {
-		return false
+	for _, h := range w.helpers {
+		if h == b.mends && w.comes(h, w.clock) {
+			return true
+		}
 	}
 	for _, h := range w.helpers {
 		if h.j.bound != nil && h.j.bound.key == b.key && h.j.bound == w.m.keys[b.key] && w.comes(h, w.clock) {

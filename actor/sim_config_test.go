@@ -188,4 +188,15 @@ func (c *simConfig) rough(d *simDice) {
 	if d.in(30) {
 		c.closes = d.n(50)
 	}
+	if d.in(10) {
+		c.storm(d)
+	}
+}
+
+// storm is a rough world whose owner cannot leave it alone, for what takes two of
+// his calls at the wrong moment.
+func (c *simConfig) storm(d *simDice) {
+	c.resetting, c.resizing, c.resuming = d.between(50, 300), d.between(100, 500), d.between(100, 500)
+	c.pauses, c.bustle = d.n(2)*d.between(5, 20), d.between(4, 12)
+	c.hangs, c.slow = max(c.hangs, d.n(2)*10), d.pick(c.slow, 1500*time.Millisecond)
 }

@@ -13,6 +13,7 @@ func (w *simWorld) wakes() bool {
 // stands for messages that came after the drain; in the end it reads them all,
 // or it might never keep up with its own deadlines.
 func (w *simWorld) wake() {
+	w.was = w.next
 	w.receive()
 	most := w.n(w.batch)
 	if w.draining {
@@ -80,9 +81,11 @@ func (w *simWorld) handle() {
 	case getMessage:
 		w.arrive(msg.ticket, true)
 		m.get(now, msg.ticket)
+		w.bringing = nil
 	case againMessage:
 		w.arrive(msg.ticket, false)
 		m.again(now, msg.ticket)
+		w.bringing = nil
 	case cancelMessage:
 		w.cancelling = msg.ticket
 		m.cancel(now, msg.ticket)
@@ -108,16 +111,20 @@ var simMessageNames = [...]string{"handles get", "handles again", "handles cance
 
 // arrive notes a request at the desk: its number is the world's own.
 func (w *simWorld) arrive(t *simTicket, first bool) {
-	b := w.whose(t)
+	b, brings := w.whose(t), t.brings
+	if brings.slot != nil {
+		w.brought(brings.slot, brings.verdict)
+	}
 	if b == nil {
 		return
 	}
+	w.bringing = b
 	w.must(!b.arrived, "inv6AnsweredOnce", "borrower %d asks while it waits", b.id)
-	b.arrived, b.caused = true, false
+	b.arrived, b.caused, b.mends = true, false, nil
 	if first {
 		w.arrivals++
 		b.arrival, b.since = w.arrivals, w.clock
-		w.vetoed = w.vetoed || b.want == forResource && b.key == 0
+		w.vetoed = w.vetoed || b.want == forResource && b.key == 0 && brings.slot == nil
 		w.paused = w.paused || b.want == forQuiet && !w.closing
 	}
 }

@@ -44,9 +44,10 @@ func (w *simWorld) dialIsDue(at time.Duration) bool {
 }
 
 // knownIdle leaves out what the desk will hear of: somebody has taken one and
-// is about to tell, or need not since something comes.
+// is about to tell, or need not since something comes. Past a shut gate nobody
+// takes one.
 func (w *simWorld) knownIdle(at time.Duration) int {
-	if w.tellsOfTooFew() || w.coming(at) > 0 {
+	if w.tellsOfTooFew() || !w.gate && w.coming(at) > 0 {
 		return max(w.idle(), w.pool.MinIdle)
 	}
 	return w.idle()

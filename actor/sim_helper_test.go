@@ -52,6 +52,9 @@ func (w *simWorld) start(j *simJob) {
 		w.takes(h)
 	default:
 		w.checkMend(h)
+		if w.bringing != nil {
+			w.bringing.mends = h
+		}
 		w.takes(h)
 	}
 	w.helpers = append(w.helpers, h)

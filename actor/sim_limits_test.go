@@ -33,7 +33,7 @@ func (w *simWorld) inv1PlacesWithinLimit() {
 	w.must(w.taken() <= w.allowed, "inv1PlacesWithinLimit", "%d of %d places", w.taken(), w.allowed)
 	taken, booked := w.taken(), w.m.open+w.m.closing+w.m.dialing
 	for _, h := range w.helpers {
-		if h.j.kind < closeJob && h.thing != nil && !h.j.freed && h.thing.late {
+		if h.j.kind < closeJob && !h.j.freed && w.clock >= h.grace {
 			taken++ // its report may come before its grace is noticed
 		}
 		if h.j.kind == closeJob && h.thing.late && !h.j.freed {

@@ -34,7 +34,7 @@ func (w *simWorld) afterLook() simPC {
 }
 
 // prepare asks Prepare, and then Judge if the get ends though the slot may be
-// good. If one of them panics, the slot goes to the desk to be closed.
+// good. What is to be mended goes to the desk with the request. If one of them panics, the slot goes to the desk to be closed.
 func (b *simBorrower) prepare(w *simWorld) {
 	b.note(w, "prepares")
 	v, err := w.prepared()
@@ -42,7 +42,7 @@ func (b *simBorrower) prepare(w *simWorld) {
 	case v == Keep && err == nil:
 		b.pc = pcLend
 		return
-	case err != nil && v == Keep && w.pool.Judge != nil:
+	case v == Keep && w.pool.Judge != nil:
 		v = w.verdict()
 	}
 	b.verdict = v
@@ -50,17 +50,31 @@ func (b *simBorrower) prepare(w *simWorld) {
 		b.t, b.then, b.pc = nil, pcRest, pcUnfit
 		return
 	}
-	then := pcGate
-	if b.viaDesk {
-		then = pcAgain
-	}
 	if b.isFresh() {
 		b.refused++
 	}
-	if err != nil || b.refused > w.pool.MaxOpen {
-		then = pcRest
+	over := err != nil || b.refused > w.pool.MaxOpen
+	switch {
+	case over:
+		b.putBack(pcRest)
+	case b.viaDesk && v < Discard:
+		b.brings, b.pc = true, pcAgain
+	case b.viaDesk:
+		b.putBack(pcAgain)
+	case v < Discard:
+		b.brings, b.pc = true, pcTicket
+	default:
+		b.putBack(pcGate)
 	}
-	b.putBack(then)
+}
+
+// bringsAlong sends what Prepare wants mended with the request.
+func (b *simBorrower) bringsAlong(w *simWorld) {
+	if b.brings {
+		b.laysDown(w, theInbox)
+		b.t.brings = brought[*simThing]{b.sl, b.verdict}
+		b.sl, b.brings = nil, false
+	}
 }
 
 // prepared is what Prepare says: whatever the verdict, it may add an error.

@@ -45,7 +45,7 @@ func (w *simWorld) rollAge(most time.Duration) time.Duration {
 
 // beforeSettle counts what the settle must find expired.
 func (w *simWorld) beforeSettle() {
-	w.mostIdle = 0
+	w.mostIdle, w.justPut = 0, 0
 	if w.closing {
 		return
 	}
@@ -129,7 +129,7 @@ func (w *simWorld) roundIsSet() {
 	switch {
 	case !w.hasRounds():
 		w.roundDue = never
-	case w.roundDue == never || w.clock >= w.roundDue:
+	case w.roundDue == never || w.clock >= min(w.roundDue, w.was): // it has had one, perhaps
 		w.roundDue = w.clock + w.pool.CheckPeriod
 	}
 	w.must(w.next <= w.roundDue, "timerIsRight", "nothing is set for the round at %v", w.roundDue)
@@ -150,11 +150,11 @@ func (w *simWorld) sleeps() bool { return w.next == never && len(w.helpers) == 0
 // whenever they are counted.
 func (w *simWorld) restLong() {
 	p := &w.pool
-	periods := 3
+	periods := 4
 	if w.known > w.shelfSize {
 		periods += 2 * w.known // the order is lost between the shelf and the hands
 	}
-	round := time.Duration(periods)*p.CheckPeriod + time.Duration(2*w.known)*(w.slow+time.Millisecond)
+	round := time.Duration(periods)*p.CheckPeriod + time.Duration(2*w.known)*(w.slow+200*w.tick)
 	long := max(round, 2*(p.MaxRest+p.CheckPeriod))
 	tooMuch := p.MaxAge > 0 && long > 50*p.MaxAge || long > 500*p.CheckPeriod
 	if w.closing || !p.KeepAlive && p.MaxRest == 0 || tooMuch || !w.in(40) {

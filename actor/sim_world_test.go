@@ -64,6 +64,7 @@ type simWorld struct {
 	now   time.Duration // the time
 	clock time.Duration // the supervisor's, read once a wake
 	next  time.Duration // what its timer is set to
+	was   time.Duration // what it was set to before this wake
 
 	shelf  []*simSlot
 	gate   bool
@@ -86,10 +87,11 @@ type simWorld struct {
 
 	// The present message.
 	cancelling *simTicket
-	mayCount   bool      // the failed dial must raise the backoff
-	aging      *simThing // opened, its age not yet rolled
-	forcing    bool      // revoke runs
-	hurrying   bool      // closeAll or revoke runs
+	bringing   *simBorrower // asks, perhaps with a slot to be mended
+	mayCount   bool         // the failed dial must raise the backoff
+	aging      *simThing    // opened, its age not yet rolled
+	forcing    bool         // revoke runs
+	hurrying   bool         // closeAll or revoke runs
 
 	arrivals   uint64
 	settled    uint64 // arrivals at the last settle
@@ -111,7 +113,7 @@ type simWorld struct {
 	// When the machine last counted the shelf.
 	lentThen, idleThen int
 
-	justPut int // on the shelf, since
+	justPut int // on the shelf since the settle began
 
 	steps int
 	trace simTrace
@@ -362,7 +364,7 @@ func (w *simWorld) offer(sl *simSlot) bool {
 func (w *simWorld) shelved() int {
 	n := len(w.shelf)
 	w.lentThen, w.idleThen = w.lent(), w.m.hands.len()+n
-	w.mostIdle, w.justPut = max(w.mostIdle, w.idleThen), 0
+	w.mostIdle = max(w.mostIdle, w.idleThen)
 	w.bustles()
 	return n
 }

@@ -35,7 +35,11 @@ type record[R any] struct {
 	proven   bool          // opened or mended, and not lent or laid since
 	binding  *binding[R]   // the key it is lent under, if any
 	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
+	mended   *ticket[R]    // it was mended for this request, and not lent or laid since
 }
+
+// leave notes that the slot is lent or laid: what it was made fit for is over.
+func (r *record[R]) leave() { r.place, r.proven, r.vetted, r.mended = away, false, nil, nil }
 
 // place is where the books say a slot is.
 type place uint8

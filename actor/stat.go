@@ -31,7 +31,7 @@ type Stat struct {
 	DialsFailed uint64 // Open returned an error
 	CloseFailed uint64 // Close returned an error
 	Refused     uint64 // requests answered with an error other than their context's
-	Cancelled   uint64 // requests whose context or GetTimeout ended while they waited
+	Cancelled   uint64 // requests, of Pause and Ready too, whose context or GetTimeout ended while they waited
 
 	Waited   uint64        // leases granted after a wait, since nothing was idle
 	WaitTime time.Duration // what those waited, in all

@@ -16,12 +16,20 @@ type ticket[R any] struct {
 	key      any
 	patience Patience
 	asks     want
+	brings   brought[R]
 
 	reply chan answer[R] // cap 1: the supervisor never blocks on it
 
 	// The supervisor's. A cancel reads only these: by the time it is read, the
 	// fields above may be another request's.
 	wait waiting[R]
+}
+
+// brought is a slot that comes with a request: Prepare wants it cleaned or
+// checked, and the request waits for it.
+type brought[R any] struct {
+	slot    *slot[R]
+	verdict Verdict
 }
 
 // want is what a ticket asks for.
@@ -39,7 +47,8 @@ type waiting[R any] struct {
 	since      time.Duration
 	key        *binding[R] // what it waits to share or bind, nil without key
 	queued     bool
-	caused     bool // a dial was made for it
+	caused     bool    // a dial was made for it
+	mends      *job[R] // of the slot it brought
 	prev, next *ticket[R]
 }
 

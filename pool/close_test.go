@@ -67,6 +67,7 @@ func reachesLentConnections(t *testing.T) {
 	require.Len(t, left.Leases, 2)
 	require.ErrorContains(t, err, "key report")
 	require.Error(t, <-running, "the socket was closed under the statement")
+	awaitEnd(t, p)
 	require.ErrorIs(t, p.PutConn(c), pool.ErrClosed)
 	require.ErrorIs(t, p.PutConn(keyed), pool.ErrClosed)
 	require.ErrorIs(t, p.PutConn(c), pool.ErrNotLeased)

@@ -13,7 +13,9 @@ import (
 // mean what they mean there.
 //
 // The hooks run in goroutines of the pool's, several at a time, unless they say
-// otherwise. One that panics costs its connection, not the pool.
+// otherwise: there a panic costs the connection and counts as the failure of what
+// was being done, and nobody else sees it. In a borrower's goroutine it costs the
+// connection and goes on.
 type Config struct {
 	// ConnConfig says where the server is and how to talk to it. Its Tracer may
 	// be an [AcquireTracer] or [ReleaseTracer] too.
@@ -39,7 +41,7 @@ type Config struct {
 	// PrepareConn is called before a connection is lent, in the borrower's
 	// goroutine with the context of its get. For a get with a key it is called
 	// when the key is bound, in a goroutine of the pool's, with the values of that
-	// context, and has 5 seconds.
+	// context, and has 5 seconds (or PingTimeout, if that is longer).
 	//
 	//   - true and nil: the connection is lent.
 	//   - true and an error: it stays in the pool, the get fails with the error.
@@ -62,7 +64,9 @@ type Config struct {
 
 	// ShouldPing is asked about an idle connection that is about to be lent, in
 	// the borrower's goroutine: true has it pinged first, and replaced if the ping
-	// fails. A connection just opened or pinged is not asked about. Default: none.
+	// fails. A get that ends during the ping leaves it to the pool; TryGetConn waits
+	// for it, for a second at most. A connection just opened or pinged is not asked
+	// about. Default: none.
 	// The pool looks at the sockets of connections that have rested for a
 	// millisecond in any case; that needs no round trip.
 	ShouldPing func(ctx context.Context, params ShouldPingParams) bool
@@ -109,8 +113,8 @@ type Config struct {
 	MaxWaiting int32
 
 	// AcquireTimeout is how long a get waits for a connection, whatever its
-	// context says: then it gets a [*WaitError] that is ErrAcquireTimeout. Zero: no
-	// limit. Default: 0.
+	// context says: then it gets a [*WaitError] that is ErrAcquireTimeout. What
+	// PrepareConn takes is not counted. Zero: no limit. Default: 0.
 	AcquireTimeout time.Duration
 
 	// HealthCheckPeriod is how often idle connections are counted (see

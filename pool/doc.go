@@ -13,8 +13,8 @@
 //
 // # What a borrower can rely on
 //
-// A connection is alive as far as its socket shows, outside a transaction, and
-// nobody else's, except for those who ask with the same key. GetConn never
+// A connection is alive as far as its socket shows, outside a transaction (unless
+// PrepareConn has begun one), and nobody else's, except for those who ask with the same key. GetConn never
 // blocks past the end of its context. A connection that is put twice, put to
 // another pool, or used after its put is refused with a typed error, and the
 // next borrower is not touched; the same holds for a transaction begun on it.

@@ -9,8 +9,8 @@ import (
 // The errors of package actor, under the names this package's users look for.
 // Use errors.Is and errors.As.
 var (
-	// ErrClosed is returned by every call after CloseAll has begun, and by a
-	// second CloseAll.
+	// ErrClosed is returned by every get after CloseAll has begun, by a put of what
+	// it has taken away, and by a second CloseAll.
 	ErrClosed = actor.ErrClosed
 
 	// ErrExhausted says that every connection is lent: the answer to a get
@@ -59,7 +59,8 @@ var (
 type (
 	// A ConfigError says which field or parameter has a value that cannot be.
 	ConfigError = actor.ConfigError
-	// A WaitError is returned by a get whose context ended while it waited.
+	// A WaitError is returned by a get whose context, or AcquireTimeout, ended while
+	// it waited, and by Pause and WaitReady.
 	WaitError = actor.WaitError
 	// A CloseError is returned by CloseAll where leases had to be revoked.
 	CloseError = actor.CloseError

@@ -35,8 +35,9 @@ func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
 }
 
 // TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
-// nor opens a connection. With [WithKey], one bound to the key counts as idle, and
-// one that has rested is looked at first, which may take a second. Other errors:
+// nor opens a connection, but for a ping that ShouldPing asks for, and for what
+// PrepareConn does. With [WithKey], one bound to the key counts as idle, and
+// one that has rested is looked at first; either may take a second. Other errors:
 // ErrClosed, ErrPaused, [*KeyError], what Config.PrepareConn returns, and in an
 // outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
@@ -90,9 +91,7 @@ type allIdle struct{}
 func (p *Pool) prepare(ctx context.Context, s *session, proven bool) (actor.Verdict, error) {
 	if ask := p.config.ShouldPing; ask != nil && !proven && ctx.Value(allIdle{}) == nil {
 		if ask(ctx, ShouldPingParams{Conn: s.conn, IdleDuration: time.Since(s.rest)}) {
-			if v, err := s.pingFor(ctx); v != actor.Keep {
-				return v, err
-			}
+			return actor.Check, nil // by a helper: giving up on it does not cost the connection
 		}
 	}
 	if p.prepareConn == nil {

@@ -35,45 +35,6 @@ func (s *session) look() actor.Verdict {
 	}
 }
 
-// pingFor asks the server on behalf of a borrower. If its context ends first the
-// ping goes on, and the next check waits for it: giving up does not cost the
-// connection.
-func (s *session) pingFor(ctx context.Context) (actor.Verdict, error) {
-	ping := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.pool.mendTime())
-		defer cancel()
-		ping <- s.check(ctx)
-	}()
-	select {
-	case err := <-ping:
-		if err != nil {
-			return actor.Discard, nil
-		}
-		return actor.Keep, nil
-	case <-ctx.Done():
-		s.ping = ping
-		return actor.Check, ctx.Err()
-	}
-}
-
-// recheck is check, after a ping that was given up on.
-func (s *session) recheck(ctx context.Context) error {
-	ping := s.ping
-	s.ping = nil
-	if ping == nil {
-		return s.check(ctx)
-	}
-	select {
-	case err := <-ping:
-		return err
-	case <-ctx.Done():
-		s.hangUp() // or the ping would go on
-		<-ping
-		return ctx.Err()
-	}
-}
-
 // check asks the server. It runs in a helper.
 func (s *session) check(ctx context.Context) error {
 	if limit := s.pool.config.PingTimeout; limit > 0 {

@@ -14,7 +14,8 @@ func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.Ready(ctx) }
 // those who wait. Shrinking closes what is idle and too many now, and what is put
 // until there are no more than maxconn; nobody loses a connection. The error is a
 // [*ConfigError] for sizes that cannot be (see [NewThreaded]; and minconn must
-// not be more than MaxIdleConns), and then nothing is changed, or ErrClosed.
+// not be more than MaxIdleConns), and then nothing is changed, or ErrClosed. As
+// long as maxconn is less than MinIdleConns, no more than maxconn are kept idle.
 func (p *Pool) Resize(minconn, maxconn int) error {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return err

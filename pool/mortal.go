@@ -35,7 +35,7 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 		}
 		stop := context.AfterFunc(life, func() { _ = conn.Close() })
 		if cancels { // one for each statement cancelled; they are not to pile up
-			conn = cancelConn{conn, stop}
+			return cancelConn{conn, stop}, nil
 		}
 		return conn, nil
 	}

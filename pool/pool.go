@@ -77,8 +77,9 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		Look:         (*session).look,
 		LookAfter:    restless,
 		Clean:        func(ctx context.Context, s *session) error { return s.clean(ctx) },
-		Check:        func(ctx context.Context, s *session) error { return s.recheck(ctx) },
-		CleanTimeout: p.mendTime(),
+		Check:        func(ctx context.Context, s *session) error { return s.check(ctx) },
+		CleanTimeout: mendTime,
+		CheckTimeout: max(mendTime, c.PingTimeout),
 		Permanent:    permanent,
 		MaxOpen:      int(c.MaxConns),
 		MinOpen:      int(c.MinConns),
@@ -100,8 +101,9 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 	return a
 }
 
-// mendTime is how long a rollback, a ping or AfterRelease may take.
-func (p *Pool) mendTime() time.Duration { return max(5*time.Second, p.config.PingTimeout) }
+// mendTime is how long a rollback and AfterRelease may take, and a ping without
+// PingTimeout.
+const mendTime = 5 * time.Second
 
 // NewThreaded makes a pool as psycopg2's ThreadedConnectionPool does: minconn
 // connections are open when it returns, and there are never more than maxconn.

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -83,6 +84,12 @@ func get(t *testing.T, p pool.ConnectionPool, opts ...pool.GetOption) *pool.Conn
 }
 
 func pid(c *pool.Conn) uint32 { return c.Conn().PgConn().PID() }
+
+// awaitEnd waits for the end of a pool whose CloseAll has returned: the supervisor
+// outlives that by a moment, or until its last helper has come back.
+func awaitEnd(t *testing.T, p *pool.Pool) {
+	require.Eventually(t, func() bool { return errors.Is(p.Resume(), pool.ErrClosed) }, wide, time.Millisecond)
+}
 
 // awaitWaiting waits until n gets wait.
 func awaitWaiting(t *testing.T, p *pool.Pool, n int) {

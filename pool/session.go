@@ -23,7 +23,6 @@ type session struct {
 	raw  net.Conn           // the socket below TLS
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if somebody will ask
-	ping chan error         // the result of a ping that its borrower gave up on
 
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow
@@ -93,10 +92,6 @@ func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
 // close has the hook say its goodbye, and then the session. Whatever the hook
 // does, the socket is closed at the end of ctx.
 func (p *Pool) close(ctx context.Context, s *session) error {
-	if s.ping != nil { // it still uses the connection
-		s.hangUp()
-		<-s.ping
-	}
 	if hook := p.config.BeforeClose; hook != nil {
 		defer s.hangUp()
 		stop := context.AfterFunc(ctx, s.hangUp)

@@ -50,6 +50,7 @@ func simpleCloseAllDoesNotWait(t *testing.T) {
 	require.ErrorContains(t, err, "still lent")
 	require.Len(t, left.Leases, 1)
 	require.Error(t, c.Ping(background(t)))
+	awaitEnd(t, pool.Inside(s))
 	require.ErrorIs(t, s.PutConn(c), pool.ErrClosed)
 	a.await(0)
 }

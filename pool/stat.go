@@ -29,7 +29,7 @@ func (s *Stat) AcquireDuration() time.Duration { return s.actor.WaitTime }
 func (s *Stat) AcquiredConns() int32 { return int32(s.actor.Leased + s.actor.Mending) }
 
 // CanceledAcquireCount is how many gets ended while they waited, by their context
-// or by AcquireTimeout.
+// or by AcquireTimeout; calls of Pause and WaitReady count too.
 func (s *Stat) CanceledAcquireCount() int64 { return int64(s.actor.Cancelled) }
 
 // ConstructingConns is how many connections are being opened.
@@ -53,7 +53,8 @@ func (s *Stat) TotalConns() int32 {
 	return s.ConstructingConns() + s.AcquiredConns() + s.IdleConns()
 }
 
-// NewConnsCount is how many connections have been opened so far.
+// NewConnsCount is how many connections have been opened so far; connects that
+// failed do not count.
 func (s *Stat) NewConnsCount() int64 { return int64(s.actor.Opened) }
 
 // MaxLifetimeDestroyCount is how many of them reached MaxConnLifetime.
