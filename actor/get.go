@@ -107,9 +107,9 @@ func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], e
 			if s.cfg.MinIdle > 0 && len(s.idle) < s.cfg.MinIdle {
 				s.tellLow()
 			}
+			sl.uses++
 			fit, brings, err := s.fit(ctx, sl, false)
 			if fit {
-				sl.uses++
 				return sl.lease(), brings, nil
 			}
 			if brings.slot != nil || err != nil {

@@ -160,6 +160,10 @@ func (b *simBorrower) stepShelf(w *simWorld) {
 			return
 		}
 		w.move(b.sl, theShelf, aBorrower, b)
+		b.sl.uses++
+		if !b.sl.value.revoked {
+			w.leases++
+		}
 		b.note(w, "takes")
 		b.pc = pcFit
 		if w.pool.MinIdle > 0 {
@@ -355,12 +359,6 @@ func (b *simBorrower) stepUse(w *simWorld) {
 		if b.t != nil {
 			w.recycle(b.t)
 			b.t = nil
-		}
-		if !b.viaDesk {
-			b.sl.uses++
-			if !b.sl.value.revoked {
-				w.leases++
-			}
 		}
 		w.checkLease(b)
 		b.note(w, "has it")

@@ -25,6 +25,7 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	if b.key == 0 {
 		w.inv5InOrderOfArrival(b)
 		w.checkGrant(b, a.slot)
+		w.itsOwnIsMended(b, th)
 		if a.fresh {
 			w.checkRested(th, w.clock)
 			w.must(th.mended, "freshHasJustProved", "thing %d", th.id)
@@ -150,6 +151,7 @@ func (w *simWorld) refusedOne(err error) {
 func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != Wait, "inv6RightError", "borrower %d waits and gets ErrExhausted", b.id)
 	w.must(w.m.hands.len() == 0, "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
+	w.must(!w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 

@@ -15,7 +15,9 @@ type simHelper struct {
 	grace    time.Duration // from when its place is free
 	hung     bool          // ignores its context
 	reported bool
-	step     int  // in which it began
+	step     int          // in which it began
+	bringer  *simBorrower // mends what it brought
+	arrival  uint64
 	round    bool // checks what rests
 	resets   int  // done when it began
 	epoch    int  // of the world's account
@@ -53,7 +55,7 @@ func (w *simWorld) start(j *simJob) {
 	default:
 		w.checkMend(h)
 		if w.bringing != nil {
-			w.bringing.mends = h
+			w.bringing.mends, h.bringer, h.arrival = h, w.bringing, w.bringing.arrival
 		}
 		w.takes(h)
 	}
@@ -228,6 +230,7 @@ func (w *simWorld) heard(h *simHelper) {
 		}
 		w.move(h.j.slot, aHelper, theDesk, nil)
 		h.thing.mended, h.thing.vetted, h.thing.late = true, h.j.bound, h.j.freed
+		h.thing.mendedFor, h.thing.mendedAt = h.bringer, h.arrival
 		w.heardVet(h.j)
 	}
 }

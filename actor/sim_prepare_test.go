@@ -77,6 +77,16 @@ func (b *simBorrower) bringsAlong(w *simWorld) {
 	}
 }
 
+// itsOwnIsMended: who brought a slot to be mended waits for that, and gets it
+// once it is.
+func (w *simWorld) itsOwnIsMended(b *simBorrower, th *simThing) {
+	w.must(!w.promised(b), "itsOwnIsMended", "borrower %d is served, what it brought is still mended", b.id)
+	for _, o := range w.things {
+		w.must(o == th || o.owner != theDesk || o.mendedFor != b || o.mendedAt != b.arrival || th.mendedFor == b, "itsOwnIsMended",
+			"borrower %d gets thing %d, thing %d was mended for it", b.id, th.id, o.id)
+	}
+}
+
 // prepared is what Prepare says: whatever the verdict, it may add an error.
 func (w *simWorld) prepared() (v Verdict, err error) {
 	v = w.verdict()

@@ -16,25 +16,27 @@ type (
 // simThing is a resource, and what the world knows of it without asking the
 // machine.
 type simThing struct {
-	id      int
-	owner   simOwner
-	holder  *simBorrower
-	refs    int           // leases under a key, those not yet received included
-	key     any           // of those leases
-	resets  int           // resets done when its dial began
-	bound   int           // resets done when its key was bound
-	verdict Verdict       // what must be done before it is lent again
-	judge   bool          // its last holder has put it, and nobody judged it
-	expires time.Duration // by the world's dice
-	mended  bool          // opened or mended, and at the desk since
-	vetted  *simBinding   // prepared for this key, and at the desk since
-	proven  time.Duration // when it was last known to work
-	used    bool          // in the lease that was put last
-	moved   int           // step at which it last went to a borrower or came from one
-	late    bool          // its dial's place was given up
-	revoked bool
-	killed  bool
-	closed  bool
+	id        int
+	owner     simOwner
+	holder    *simBorrower
+	refs      int           // leases under a key, those not yet received included
+	key       any           // of those leases
+	resets    int           // resets done when its dial began
+	bound     int           // resets done when its key was bound
+	mendedFor *simBorrower  // who brought it, and it was at the desk since
+	mendedAt  uint64        // that borrower's arrival
+	verdict   Verdict       // what must be done before it is lent again
+	judge     bool          // its last holder has put it, and nobody judged it
+	expires   time.Duration // by the world's dice
+	mended    bool          // opened or mended, and at the desk since
+	vetted    *simBinding   // prepared for this key, and at the desk since
+	proven    time.Duration // when it was last known to work
+	used      bool          // in the lease that was put last
+	moved     int           // step at which it last went to a borrower or came from one
+	late      bool          // its dial's place was given up
+	revoked   bool
+	killed    bool
+	closed    bool
 }
 
 // simOwner is who may touch a thing.
@@ -270,7 +272,7 @@ func (w *simWorld) move(sl *simSlot, from, to simOwner, b *simBorrower) {
 	w.must(!lends || th.verdict == Keep && !th.judge, "verdictsAreFollowed",
 		"thing %d goes to %s, its verdict is %d, to be judged: %v", th.id, simOwners[to], th.verdict, th.judge)
 	if from == theDesk {
-		th.mended, th.vetted = false, nil
+		th.mended, th.vetted, th.mendedFor = false, nil, nil
 	}
 	if th.owner = to; b != nil {
 		th.moved = w.steps

@@ -21,7 +21,7 @@ type Stat struct {
 	Keys    int // keys bound to a resource
 	Paused  bool
 
-	Leases      uint64 // granted so far
+	Leases      uint64 // granted so far, also those that proved unfit, or that Prepare refused
 	Opened      uint64 // opened so far
 	Closed      uint64 // closed so far
 	Expired     uint64 // reached MaxAge

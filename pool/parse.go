@@ -152,7 +152,7 @@ func nearest(name string) string {
 	return slices.MinFunc(parameters, func(a, b parameter) int { return edits(name, a.name) - edits(name, b.name) }).name
 }
 
-// edits is the Levenshtein distance.
+// edits is how many letters are to be put in or left out to make b of a.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -162,7 +162,7 @@ func edits(a, b string) int {
 		diagonal := row[0]
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := 1
+			cost := 2 // a letter for another: one out, one in
 			if a[i] == b[j] {
 				cost = 0
 			}

@@ -17,7 +17,8 @@ func (p *Pool) Stat() *Stat { return &Stat{p.desk.Stat()} }
 // Actor is all that the supervisor knows.
 func (s *Stat) Actor() actor.Stat { return s.actor }
 
-// AcquireCount is how many gets have succeeded so far.
+// AcquireCount is how many connections have been acquired so far, also those that
+// PrepareConn then refused.
 func (s *Stat) AcquireCount() int64 { return int64(s.actor.Leases) }
 
 // AcquireDuration is how long they have waited in all: the time of a get that

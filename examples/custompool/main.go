@@ -1,71 +1,99 @@
-// Custompool is a pool of something other than PostgreSQL connections: sessions
-// with a mail server, a tiny one in the same program (server.go). A pool of your
-// own is an actor.Config that says how to handle one session (pool.go); the
-// supervisor does the rest.
+// Custompool lends TCP sessions with a server that greets whoever says a name: a
+// pool of your own is an actor.Config that says how to handle one resource.
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log"
-	"time"
+	"net"
 
 	"github.com/pgactor/pgactor/actor"
 )
 
+type session struct {
+	net.Conn
+	answers *bufio.Scanner
+	broken  bool
+}
+
+// greet says a name and waits for the answer, until the deadline of ctx.
+func (s *session) greet(ctx context.Context, name string) error {
+	deadline, _ := ctx.Deadline()
+	_ = s.SetDeadline(deadline)
+	_, err := fmt.Fprintln(s, name)
+	s.broken = err != nil || !s.answers.Scan() || s.answers.Text() != "Hello, "+name
+	if s.broken {
+		return fmt.Errorf("%s was not greeted", name)
+	}
+	return nil
+}
+
+// sessions is all that is special about this pool.
+func sessions(addr string) actor.Config[*session] {
+	return actor.Config[*session]{
+		MinOpen: 1, MaxOpen: 3,
+		Open: func(ctx context.Context) (*session, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return nil, err
+			}
+			return &session{Conn: conn, answers: bufio.NewScanner(conn)}, nil
+		},
+		Close: func(_ context.Context, s *session) error { return s.Conn.Close() },
+		Kill:  func(s *session) { _ = s.Conn.Close() }, // whoever works with it sees an error
+		Judge: func(s *session) actor.Verdict { // at every put
+			if s.broken {
+				return actor.Discard
+			}
+			return actor.Keep
+		},
+	}
+}
+
 func main() {
-	ctx, server := context.Background(), listen()
-	defer server.close()
-	pool, err := actor.Start(ctx, config(server.Addr().String()))
+	ctx := context.Background()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("ready:", pool.Ready(ctx), "- sessions:", pool.Stat().Open)
+	defer server.Close()
+	go serve(server)
 
-	done := make(chan error)
-	for range 10 {
-		go func() { done <- deliver(ctx, pool) }()
-	}
-	for range 10 {
-		err = errors.Join(err, <-done)
-	}
-	fmt.Println("letters:", server.letters.Load(), "- errors:", err)
-
-	a, b, c := get(ctx, pool), get(ctx, pool), get(ctx, pool)
-	_, err = pool.TryGet()
-	fmt.Println("lent:", pool.Stat().Leased, "- a fourth:", err)
-	fmt.Println("put in the middle of a letter:", a.Value().say(ctx, "MAIL"), a.Put(), "- again:", a.Put())
-	a = get(ctx, pool)
-	fmt.Println("the next borrower finds it:", a.Value().begun, "- resets:", server.resets.Load())
-
-	b.Put()
-	server.hangUp() // on all: the pool notices when the next one gets b's session
-	b = get(ctx, pool)
-	fmt.Println("a new session:", b.Value().say(ctx, "NOOP"), "- an old one:", a.Value().say(ctx, "NOOP"))
-	a.Put()
-	b.Put()
-
-	soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
-	defer cancel()
-	var left *actor.CloseError // c was never put
-	fmt.Println("closed, one was lent:", errors.As(pool.CloseAll(soon), &left), "- its put:", c.Put(), "- open:", pool.Stat().Open)
-}
-
-func get(ctx context.Context, pool *actor.Supervisor[*session]) *actor.Lease[*session] {
-	lease, err := pool.Get(ctx)
+	pool, err := actor.Start(ctx, sessions(server.Addr().String()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	return lease
+	names := []string{"Ada", "Barbara", "Edsger", "Grace", "Tony"}
+	results := make(chan error)
+	for _, name := range names {
+		go func() { results <- greetWith(ctx, pool, name) }()
+	}
+	for range names {
+		err = errors.Join(err, <-results)
+	}
+	fmt.Println("errors:", err, "- never more than 3 sessions:", pool.Stat().Opened <= 3)
+	fmt.Println("closed:", pool.CloseAll(ctx), "- open:", pool.Stat().Open)
 }
 
-// deliver sends a letter.
-func deliver(ctx context.Context, pool *actor.Supervisor[*session]) error {
-	lease, err := pool.Get(ctx)
+func greetWith(ctx context.Context, pool *actor.Supervisor[*session], name string) error {
+	lease, err := pool.Get(ctx) // waits for its turn
 	if err != nil {
 		return err
 	}
 	defer lease.Put()
-	return errors.Join(lease.Value().say(ctx, "MAIL"), lease.Value().say(ctx, "SEND"))
+	return lease.Value().greet(ctx, name)
+}
+
+func serve(server net.Listener) {
+	for conn, err := server.Accept(); err == nil; conn, err = server.Accept() {
+		go func() {
+			for names := bufio.NewScanner(conn); names.Scan(); {
+				fmt.Fprintln(conn, "Hello, "+names.Text())
+			}
+			conn.Close()
+		}()
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/pgactor/pgactor/pool" // built by the test: another pool is another result
 	"github.com/pgactor/pgactor/pool/pooltest"
 	"github.com/stretchr/testify/require"
 )
