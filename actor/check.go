@@ -23,7 +23,7 @@ func (m *machine[R]) inspect(now time.Duration) {
 	case r.at == never:
 		r.at = now + m.cfg.CheckPeriod
 	}
-	if r.job == nil || r.job.freed {
+	if r.left > 0 && (r.job == nil || r.job.freed) {
 		r.job = m.visit(now)
 	}
 }

@@ -56,8 +56,8 @@ type Config[R any] struct {
 	// Clean and Check have a helper do that first: the borrower waits for it, for a
 	// second at the most, and then for any. Discard closes it, and the borrower
 	// gets another one at its old place in the queue. An error ends the get with this error; the verdict holds,
-	// after Keep the resource is judged. proven says that r has just been opened,
-	// cleaned or checked. A get that has more resources than MaxOpen refused that
+	// after Keep the resource is judged. proven says that r has just been opened or
+	// been with a helper. A get that has more resources than MaxOpen refused that
 	// were proven gives up with ErrUnavailable.
 	//
 	// For a get with a key Prepare is asked when the key is bound, in a helper, with

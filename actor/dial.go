@@ -26,7 +26,7 @@ func (m *machine[R]) wanted(now time.Duration) bool {
 	if m.pause.on {
 		return false
 	}
-	return m.queue.len > 0 && m.demand() > m.coming(now) || m.lacking(now) && m.mayFill(now)
+	return m.queue.len > 0 && m.demand() > m.coming(now) || m.lacking() && m.mayFill(now)
 }
 
 // mayDial says whether another dial is allowed: a place is free, not too many

@@ -2,12 +2,13 @@ package actor
 
 import "time"
 
-// lacking says whether a minimum is not kept, what is on its way counted.
-func (m *machine[R]) lacking(now time.Duration) bool {
+// lacking says whether a minimum is not kept, what is on its way counted, however
+// long it takes: nobody waits.
+func (m *machine[R]) lacking() bool {
 	if m.usable+m.dialing < m.cfg.MinOpen {
 		return true
 	}
-	return m.cfg.MinIdle > 0 && m.idle()+m.coming(now)-m.demand() < m.cfg.MinIdle
+	return m.cfg.MinIdle > 0 && m.idle()+m.dialing+m.mends()-m.demand() < m.cfg.MinIdle
 }
 
 // mayFill says whether to dial for a minimum: in an outage not as often as for

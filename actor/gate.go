@@ -31,11 +31,14 @@ func (m *machine[R]) arrangeGate(now time.Duration) {
 }
 
 // keepWatch has a borrower tell when it leaves fewer than MinIdle on the shelf.
-// While there are fewer it need not, if what comes or makes room brings the desk
-// here again.
+// While there are fewer it need not, if what comes, makes room, or ends an outage
+// brings the desk here again.
 func (m *machine[R]) keepWatch(now time.Duration) {
-	again := m.room() <= 0 || m.coming(now) > 0
-	if m.cfg.MinIdle == 0 || again && m.idle() < m.cfg.MinIdle {
+	if m.cfg.MinIdle == 0 {
+		return
+	}
+	again := m.room() <= 0 || m.dialing+m.mends() > 0 || m.outage.failures > 0
+	if again && m.idle() < m.cfg.MinIdle {
 		return
 	}
 	m.fx.lookout()
@@ -45,9 +48,13 @@ func (m *machine[R]) keepWatch(now time.Duration) {
 // lay puts an idle slot on the shelf. It keeps it in the hands, and says so,
 // while the gate is shut or the shelf is full.
 func (m *machine[R]) lay(sl *slot[R]) bool {
-	sl.desk.leave()
-	if !m.shut && m.fx.offer(sl) {
-		return true
+	if !m.shut {
+		before := sl.desk
+		sl.desk.leave() // before a borrower can bring it back
+		if m.fx.offer(sl) {
+			return true
+		}
+		sl.desk = before
 	}
 	sl.desk.place = inHand
 	m.hands.push(sl)

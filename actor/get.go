@@ -27,8 +27,9 @@ const (
 	// can be opened now (see OutagePolicy).
 	NoWait
 	// TryOnly takes an idle resource or gets ErrExhausted (in an outage
-	// ErrUnavailable). It opens none, and waits for nothing but, with a key,
-	// until the resource it gets has been looked at: at most a second.
+	// ErrUnavailable). It opens none, and waits for nothing but the resource it
+	// gets: with a key until that has been looked at, and for what Prepare wants to
+	// have cleaned or checked, for a second at most.
 	TryOnly
 )
 

@@ -19,7 +19,8 @@ type job[R any] struct {
 	epoch    uint64      // of a dial: the outage's epoch
 	resets   uint64      // of a dial
 	bound    *binding[R] // of a look: the key it is done for
-	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did
+	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did,
+	arrival  uint64      // and its number, since tickets are reused
 
 	// The shell's: ends the job's context.
 	cancel context.CancelFunc
@@ -187,9 +188,7 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	if j.bound != nil {
 		m.vetted(j)
 	}
-	if t := j.caller; t != nil && t.wait.mends == j {
-		t.wait.mends = nil
-	}
+	m.brought(j)
 	switch {
 	case j.freed:
 		m.startClose(now, j.slot, true)
@@ -201,6 +200,17 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 		if j.slot.desk.place == inHand {
 			j.slot.desk.vetted, j.slot.desk.mended = j.bound, j.caller
 		}
+	}
+}
+
+// brought is the end of a mend that a request waits for. If the slot is fit, it
+// has what it waits for, also if that came late, and another is being mended.
+func (m *machine[R]) brought(j *job[R]) {
+	t := j.caller
+	if t == nil || t.wait.arrival != j.arrival {
+		j.caller = nil
+	} else if t.wait.mends == j || j.err == nil {
+		t.wait.mends = nil
 	}
 }
 

@@ -76,8 +76,8 @@ func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
 // who wait for the key are told.
 func (m *machine[R]) vetted(j *job[R]) {
 	b := j.bound
-	if b.promised == j {
-		b.promised = nil
+	if b.promised == j || j.err == nil {
+		b.promised = nil // also if it came late, and another is being looked at
 	}
 	if j.err == errRefused && j.refusal == nil {
 		b.refused++

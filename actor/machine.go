@@ -119,8 +119,8 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	m.back(now, sl, v)
 	if sl.desk.place == mending {
 		m.shutGate(now)
-		t.wait.mends = m.jobs[len(m.jobs)-1]
-		t.wait.mends.caller = t
+		j := m.jobs[len(m.jobs)-1]
+		j.caller, j.arrival, t.wait.mends = t, t.wait.arrival, j
 	}
 }
 

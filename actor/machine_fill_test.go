@@ -247,13 +247,15 @@ func TestMachineMinIdle(t *testing.T) {
 			require.True(r, r.lends())
 			r.settles("start Open")
 		}},
-		{"what is being cleaned counts, for the hedge", Config[int]{MaxOpen: 4, MinIdle: 2, Clean: hook}, func(r *rig) {
+		{"what is being cleaned counts, until its grace is over", Config[int]{MaxOpen: 4, MinIdle: 2, Clean: hook}, func(r *rig) {
 			filled(r)
 			r.lends()
 			r.put(1, Clean)
 			r.settles("start Clean #1")
 			r.pass(hedge)
-			r.want("start Open")
+			r.want()
+			r.pass(5*time.Second + 250*time.Millisecond)
+			r.want("start Kill #1", "start Open")
 		}},
 		{"in an outage it is tried every CheckPeriod", two, func(r *rig) {
 			filled(r)

@@ -51,7 +51,7 @@ func (m *machine[R]) deadline(now time.Duration) time.Duration {
 	if m.outage.failures > 0 && waits {
 		at(m.outage.until)
 	}
-	if m.outage.failures > 0 && m.lacking(now) {
+	if m.outage.failures > 0 && m.lacking() {
 		at(m.refillAt)
 	}
 	if t := m.queue.first; t != nil && m.cfg.GetTimeout > 0 {

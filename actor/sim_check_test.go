@@ -151,7 +151,8 @@ func (w *simWorld) refusedOne(err error) {
 func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != Wait, "inv6RightError", "borrower %d waits and gets ErrExhausted", b.id)
 	w.must(w.m.hands.len() == 0, "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
-	w.must(!w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
+	late := b.patience == TryOnly && w.clock >= b.since+hedge
+	w.must(late || !w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 

@@ -10,13 +10,22 @@ import (
 // lacking says whether a minimum is not kept, with so many idle, what is on its
 // way then counted.
 func (w *simWorld) lacking(at time.Duration, idle int) bool {
-	dialing := 0
+	dialing, mending := w.underWay()
+	return w.usable()+dialing < w.least || w.pool.MinIdle > 0 && idle+dialing+mending-w.demand() < w.pool.MinIdle
+}
+
+// underWay counts the dials and mends that have not lost their places.
+func (w *simWorld) underWay() (dialing, mending int) {
 	for _, h := range w.helpers {
-		if h.j.kind == dialJob && w.clock < h.grace {
+		switch {
+		case w.clock >= h.grace:
+		case h.j.kind == dialJob:
 			dialing++
+		case h.j.kind.mends():
+			mending++
 		}
 	}
-	return w.usable()+dialing < w.least || w.pool.MinIdle > 0 && idle+w.coming(at)-w.demand() < w.pool.MinIdle
+	return dialing, mending
 }
 
 // mayFill says whether a dial for a minimum is not put off in an outage.
@@ -47,7 +56,8 @@ func (w *simWorld) dialIsDue(at time.Duration) bool {
 // is about to tell, or need not since something comes. Past a shut gate nobody
 // takes one.
 func (w *simWorld) knownIdle(at time.Duration) int {
-	if w.tellsOfTooFew() || !w.gate && w.coming(at) > 0 {
+	dialing, mending := w.underWay()
+	if w.tellsOfTooFew() || !w.gate && (dialing+mending > 0 || w.out.failures > 0) {
 		return max(w.idle(), w.pool.MinIdle)
 	}
 	return w.idle()

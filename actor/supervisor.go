@@ -164,8 +164,8 @@ func (s *Supervisor[R]) Ready(ctx context.Context) error {
 	return s.waitFor(ctx, forMinimum)
 }
 
-// Pause stops lending and blocks until nothing is lent. A get that begins after
-// Pause returned waits until Resume, except under a key that is bound already; one
+// Pause stops lending and blocks until nothing is lent; while it waits, holders of
+// a key still share what is bound to it. A get then waits until Resume, and one
 // that does not wait gets ErrPaused. Idle resources stay open, nothing new is
 // opened. If ctx ends before everything is back the error is a [*WaitError], and
 // the pause has had no effect, unless another one is in force. Other errors:

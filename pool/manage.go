@@ -26,9 +26,9 @@ func (p *Pool) Resize(minconn, maxconn int) error {
 	return p.desk.Resize(minconn, maxconn)
 }
 
-// Pause stops lending, and blocks until every connection is back. A get that
-// begins after it returned waits until [Pool.Resume], except under a key that is
-// bound already; one that does not wait gets ErrPaused. Idle connections stay
+// Pause stops lending, and blocks until every connection is back; while it waits,
+// holders of a key still share the connection bound to it. A get then waits until
+// [Pool.Resume], and one that does not wait gets ErrPaused. Idle connections stay
 // open, and none is opened: a server can be restarted, or switched over, with no
 // error for anybody. If ctx ends before everything is back the error is a
 // [*WaitError], and the pause has had no effect unless another is in force. Other
