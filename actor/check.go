@@ -64,7 +64,6 @@ func (m *machine[R]) turn(now time.Duration) *slot[R] {
 			}
 			return sl
 		}
-		m.note(now, sl)
 		m.close(now, sl)
 	}
 	return m.pick(now)

@@ -44,8 +44,9 @@ type Config[R any] struct {
 
 	// Look is asked before a resource that rested for LookAfter or longer is
 	// handed out, in the borrower's goroutine (keyed: in a helper). It must not
-	// block: no context would end it. Keep hands it out, anything else brings it back to the desk and
-	// the borrower gets another one. Nil: rested resources are not looked at.
+	// block: no context would end it. Keep hands it out, anything else brings it
+	// back to the desk and the borrower gets another one. Nil: rested resources are
+	// not looked at.
 	Look func(r R) Verdict
 
 	// LookAfter is the rest after which Look is asked. Zero: 1 ms.
@@ -55,15 +56,16 @@ type Config[R any] struct {
 	// goroutine with the context of its get, and may block. Keep hands it out.
 	// Clean and Check have a helper do that first: the borrower waits for it, for a
 	// second at the most, and then for any. Discard closes it, and the borrower
-	// gets another one at its old place in the queue. An error ends the get with this error; the verdict holds,
-	// after Keep the resource is judged. proven says that r has just been opened or
-	// been with a helper. A get that has more resources than MaxOpen refused that
-	// were proven gives up with ErrUnavailable.
+	// gets another one at its old place in the queue. An error ends the get with
+	// this error; the verdict holds, after Keep the resource is judged. proven says
+	// that r has just been opened or been with a helper. A get that has more
+	// resources refused that were proven than MaxOpen (Start's) gives up with
+	// ErrUnavailable.
 	//
 	// For a get with a key Prepare is asked when the key is bound, in a helper, with
 	// the values of the context of the first who waits for it, until CleanTimeout or
-	// CheckTimeout, whichever is later, first with proven false; its error goes to all who wait for the key then. Nil:
-	// everything is handed out.
+	// CheckTimeout, whichever is later, first with proven false; its error goes to
+	// all who wait for the key then. Nil: everything is handed out.
 	Prepare func(ctx context.Context, r R, proven bool) (Verdict, error)
 
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
@@ -122,8 +124,7 @@ type Config[R any] struct {
 
 	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets
 	// ErrTooManyWaiting. Those for whom resources are coming, or will be opened,
-	// do not count.
-	// Zero: no limit.
+	// do not count. Zero: no limit.
 	MaxWaiting int
 
 	// GetTimeout is how long a get waits for a resource, whatever its context

@@ -37,7 +37,8 @@
 //  3. The shelf is swept one slot at a time, never emptied at once.
 //  4. Every request gets exactly one answer, a cancelled one too.
 //  5. Order is the order of arrival at the desk. Who asks again, because the
-//     slot granted proved unfit, keeps its place.
+//     slot granted proved unfit, keeps its place. A slot that Prepare wants
+//     mended comes with the request, which waits for it, and not for another.
 //  6. Senders also watch for the end. The supervisor closes the closed channel,
 //     then empties the inbox once more and answers: who finds the channel open
 //     after sending will be answered, and waits for nothing else.

@@ -24,7 +24,6 @@ func (m *machine[R]) arrangeGate(now time.Duration) {
 	}
 	for m.cfg.MaxIdle > 0 && m.hands.len() > 0 && m.idle() > m.cfg.MaxIdle {
 		sl := m.hands.pop()
-		m.note(now, sl)
 		m.close(now, sl)
 	}
 	m.keepWatch(now)
@@ -81,7 +80,6 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 	switch {
 	case sl == nil:
 	case sl.desk.recalled:
-		m.note(now, sl)
 		m.close(now, sl)
 	default:
 		m.lay(sl)

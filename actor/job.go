@@ -104,6 +104,7 @@ func (m *machine[R]) mending(now time.Duration, sl *slot[R], k jobKind) *job[R] 
 // grace has passed: servers count a connection for a while after its client
 // has closed it.
 func (m *machine[R]) close(now time.Duration, sl *slot[R]) {
+	m.note(now, sl)
 	if !sl.desk.recalled {
 		m.usable--
 	}
@@ -188,7 +189,7 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	if j.bound != nil {
 		m.vetted(j)
 	}
-	m.brought(j)
+	m.keepPromise(j)
 	switch {
 	case j.freed:
 		m.startClose(now, j.slot, true)
@@ -203,9 +204,9 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	}
 }
 
-// brought is the end of a mend that a request waits for. If the slot is fit, it
-// has what it waits for, also if that came late, and another is being mended.
-func (m *machine[R]) brought(j *job[R]) {
+// keepPromise is the end of a mend that a request waits for. If the slot is fit,
+// it has what it waits for, also if that came late, and another is being mended.
+func (m *machine[R]) keepPromise(j *job[R]) {
 	t := j.caller
 	if t == nil || t.wait.arrival != j.arrival {
 		j.caller = nil

@@ -31,7 +31,6 @@ func (m *machine[R]) shedExcess(now time.Duration) {
 			m.lay(sl)
 			return
 		}
-		m.note(now, sl)
 		m.close(now, sl)
 	}
 }

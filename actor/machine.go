@@ -60,7 +60,7 @@ type effects[R any] interface {
 	recall(sl *slot[R])           // ask whoever holds sl to bring it
 	start(j *job[R])              // have a helper do j and report once
 	cancel(j *job[R])             // end the context of a job under way
-	lookout()                     // have the next borrower that leaves too few on the shelf nudge
+	lookout()                     // have the next borrower that leaves too few on the shelf tell
 	jitter(time.Duration) time.Duration
 }
 
@@ -119,7 +119,7 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	m.back(now, sl, v)
 	if sl.desk.place == mending {
 		m.shutGate(now)
-		j := m.jobs[len(m.jobs)-1]
+		j := m.jobs[len(m.jobs)-1] // just begun
 		j.caller, j.arrival, t.wait.mends = t, t.wait.arrival, j
 	}
 }

@@ -47,7 +47,6 @@ func (m *machine[R]) shedUnneeded(now time.Duration) {
 			break
 		}
 		m.stats.unneeded++
-		m.note(now, sl)
 		m.close(now, sl)
 	}
 	w.begin(now + m.cfg.MaxRest)

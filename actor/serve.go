@@ -52,7 +52,6 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 		if sl.desk.place == revoked {
 			continue
 		}
-		m.note(now, sl)
 		m.close(now, sl)
 	}
 }
