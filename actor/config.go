@@ -68,6 +68,14 @@ type Config[R any] struct {
 	// all who wait for the key then. Nil: everything is handed out.
 	Prepare func(ctx context.Context, r R, proven bool) (Verdict, error)
 
+	// Bind is called when r is bound to the key of a get that asks for it, see
+	// [Request].Bind: in a helper, after Prepare, with the values of the same context
+	// and in the same time. An error goes to all who wait for the key then, and r is
+	// judged. What Bind has done to r is for Judge and Clean to find and undo: r
+	// is judged when the last holder has put it, and also if nobody waits for the
+	// key any more when Bind is done. Required for such gets.
+	Bind func(ctx context.Context, key any, r R) error
+
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
 	// helper, until CleanTimeout. An error closes r. Nil: the verdict Clean
 	// closes r.
@@ -158,6 +166,11 @@ type Config[R any] struct {
 	// 250 ms.
 	CloseGrace time.Duration
 
+	// EndGrace is how long the turn of a lease may go on once the lease has ended, by
+	// its put or by the end of its context: then the resource is killed. Zero:
+	// 500 ms.
+	EndGrace time.Duration
+
 	// hold is a test's hook: borrowers call it at the named points of their
 	// protocol. It is nil outside this package's tests.
 	hold func(point)
@@ -239,6 +252,7 @@ func (c *Config[R]) validate() error {
 		{c.CleanTimeout < 0, "CleanTimeout", c.CleanTimeout, "must not be negative"},
 		{c.CheckTimeout < 0, "CheckTimeout", c.CheckTimeout, "must not be negative"},
 		{c.CloseGrace < 0, "CloseGrace", c.CloseGrace, "must not be negative"},
+		{c.EndGrace < 0, "EndGrace", c.EndGrace, "must not be negative"},
 	} {
 		if k.bad {
 			return &ConfigError{k.field, k.value, k.reason}
@@ -267,6 +281,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.CleanTimeout, 5 * time.Second},
 		{&c.CheckTimeout, 5 * time.Second},
 		{&c.CloseGrace, 250 * time.Millisecond},
+		{&c.EndGrace, 500 * time.Millisecond},
 		{&c.CheckPeriod, time.Minute},
 		{&c.MaxAge, 0},
 		{&c.AgeJitter, 0},

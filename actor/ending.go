@@ -81,6 +81,9 @@ func (m *machine[R]) revokeOne(now time.Duration, sl *slot[R]) {
 		sl.desk.binding = nil
 	}
 	m.open--
+	if !sl.desk.recalled {
+		m.usable--
+	}
 	m.closing++
 	m.stats.revoked++
 	m.start(&job[R]{kind: killJob, slot: sl, deadline: now + m.cfg.CloseGrace})

@@ -41,6 +41,10 @@ var (
 	// the same key.
 	ErrShared = errors.New("others hold it under the same key")
 
+	// ErrBusy is the answer to a use of what is shared under a key while it is in
+	// use. The error is a [*BusyError].
+	ErrBusy = errors.New("shared resource is in use")
+
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
@@ -113,6 +117,21 @@ type KeyError struct {
 
 // Error names the key's type and the reason.
 func (e *KeyError) Error() string { return fmt.Sprintf("invalid key of type %T: %s", e.Key, e.Reason) }
+
+// A BusyError is the answer to a use of what is shared under a key while it is in
+// use. It is ErrBusy.
+type BusyError struct {
+	Key   any
+	Doing string // what it is used for
+}
+
+// Error names the key, and what its resource is used for.
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%v: key %v: %s", ErrBusy, e.Key, e.Doing)
+}
+
+// Unwrap gives errors.Is ErrBusy.
+func (e *BusyError) Unwrap() error { return ErrBusy }
 
 // refusedOften is the error of a get for which Prepare finds nothing good
 // enough.

@@ -81,6 +81,8 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 	case sl == nil:
 	case sl.desk.recalled:
 		m.close(now, sl)
+	case sl.desk.tainted:
+		m.hands.push(sl)
 	default:
 		m.lay(sl)
 	}

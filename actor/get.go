@@ -12,7 +12,18 @@ type Request struct {
 	// Key, if not nil, asks for the resource that is lent under this key, or
 	// binds one to it: until its last lease is put, everybody who asks with an
 	// equal key shares the resource. Whatever is comparable may be a key.
-	Key      any
+	Key any
+
+	// Tied has the lease end with the context of its get, as if it were put: at
+	// once if it has no turn (see [Lease.Use]) and its resource is not exposed, else
+	// when that is over, or after EndGrace, when the resource is killed. Whoever
+	// puts it then gets no error. It needs a Key.
+	Tied bool
+
+	// Bind has Config.Bind called if the request is the first of those for whom a
+	// resource is bound to the Key.
+	Bind bool
+
 	Patience Patience
 }
 
@@ -54,7 +65,7 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 // ErrExhausted for a request that does not wait, [*KeyError] for a key that
 // cannot be one.
 func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], error) {
-	if err := checkKey(r.Key); err != nil {
+	if err := s.checkRequest(r); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -85,9 +96,24 @@ func endedError(what string, ctx context.Context) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
+func (s *Supervisor[R]) checkRequest(r Request) error {
+	switch {
+	case r.Bind && s.cfg.Bind == nil:
+		return &ConfigError{"Bind", true, "needs Config.Bind"}
+	case r.Key != nil:
+		return checkKey(r.Key)
+	case r.Tied:
+		return &ConfigError{"Tied", true, "needs a Key"}
+	case r.Bind:
+		return &ConfigError{"Bind", true, "needs a Key"}
+	default:
+		return nil
+	}
+}
+
 func checkKey(key any) error {
 	if key == nil {
-		return nil
+		return &KeyError{key, "is nil"}
 	}
 	if !reflect.ValueOf(key).Comparable() {
 		return &KeyError{key, "not comparable"}
@@ -197,13 +223,13 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 // fromDesk asks the supervisor and waits for its answer.
 func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request, brings brought[R]) (*Lease[R], error) {
 	t := s.ticket()
-	t.ctx, t.key, t.patience, t.brings = ctx, r.Key, r.Patience, brings
+	t.ctx, t.key, t.binds, t.patience, t.brings = ctx, r.Key, r.Bind, r.Patience, brings
 	sl, err := s.request(ctx, t)
 	switch {
 	case err != nil:
 		return nil, err
 	case r.Key != nil:
-		return &Lease[R]{slot: sl, key: r.Key}, nil
+		return &Lease[R]{hold: newHold(ctx, sl, r)}, nil
 	default:
 		return sl.lease(), nil
 	}
@@ -313,7 +339,7 @@ func (s *Supervisor[R]) ticket() *ticket[R] {
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.patience, t.asks, t.brings = nil, nil, Wait, forResource, brought[R]{}
+	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings = nil, nil, false, Wait, forResource, brought[R]{}
 	select {
 	case s.tickets <- t:
 	default:

@@ -100,18 +100,40 @@ func (s *Supervisor[R]) vet(ctx context.Context, j *job[R]) {
 			return
 		}
 	}
-	if s.cfg.Prepare == nil || j.bound == nil {
+	if s.cfg.Prepare != nil && j.bound != nil && !s.prepareKeyed(ctx, j) {
 		return
 	}
+	if j.binds {
+		s.bind(ctx, j)
+	}
+}
+
+// bind calls Bind for a key. If it does not return, that is what those who wait
+// are told, see help.
+func (s *Supervisor[R]) bind(ctx context.Context, j *job[R]) {
+	j.refusal = errRefused
+	err := s.cfg.Bind(ctx, j.bound.key, j.slot.value)
+	j.refusal = err
+	if err != nil && s.cfg.Judge != nil {
+		j.err = s.follow(ctx, s.cfg.Judge(j.slot.value), j.slot.value)
+	} else if err != nil {
+		j.err = errUnfit
+	}
+}
+
+// prepareKeyed asks Prepare about a slot that is to be bound to a key.
+func (s *Supervisor[R]) prepareKeyed(ctx context.Context, j *job[R]) bool {
+	r := j.slot.value
 	v, err := s.prepareFor(ctx, j, false)
 	if err == nil && (v == Clean || v == Check) {
 		if j.err = s.follow(ctx, v, r); j.err != nil {
-			return
+			return false
 		}
 		v, err = s.prepareFor(ctx, j, true)
 	}
 	switch {
 	case v == Keep && err == nil:
+		return true
 	case v == Discard || err == nil:
 		j.err = errRefused
 	case v == Keep && s.cfg.Judge != nil:
@@ -119,6 +141,7 @@ func (s *Supervisor[R]) vet(ctx context.Context, j *job[R]) {
 	default:
 		j.err = s.follow(ctx, v, r)
 	}
+	return false
 }
 
 // prepareFor asks Prepare for those who wait for a key. If it does not return,

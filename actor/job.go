@@ -19,6 +19,7 @@ type job[R any] struct {
 	epoch    uint64      // of a dial: the outage's epoch
 	resets   uint64      // of a dial
 	bound    *binding[R] // of a look: the key it is done for
+	binds    bool        // and whether Bind is called
 	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did,
 	arrival  uint64      // and its number, since tickets are reused
 
@@ -48,7 +49,12 @@ var jobNames = [...]string{"Open", "Judge", "Look", "Clean", "Check", "Close", "
 
 // hook is the function of the Config that a job calls.
 func (c *Config[R]) hook(j *job[R]) string {
-	if j.bound != nil && c.Prepare != nil {
+	switch {
+	case j.binds && c.Prepare != nil:
+		return "Prepare or Bind"
+	case j.binds:
+		return "Bind"
+	case j.bound != nil && c.Prepare != nil:
 		return "Prepare"
 	}
 	return jobNames[j.kind]
@@ -200,9 +206,14 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 		m.back(now, j.slot, Keep)
 		if j.slot.desk.place == inHand {
 			j.slot.desk.vetted, j.slot.desk.mended = j.bound, j.caller
+			j.slot.desk.tainted = j.binds
+			m.tainted = m.tainted || j.binds
 		}
 	}
 }
+
+// fit says that a mend's slot can be lent.
+func (j *job[R]) fit() bool { return j.err == nil && !j.freed && !j.slot.desk.recalled }
 
 // keepPromise is the end of a mend that a request waits for. If the slot is fit,
 // it has what it waits for, also if that came late, and another is being mended.
@@ -210,7 +221,7 @@ func (m *machine[R]) keepPromise(j *job[R]) {
 	t := j.caller
 	if t == nil || t.wait.arrival != j.arrival {
 		j.caller = nil
-	} else if t.wait.mends == j || j.err == nil {
+	} else if t.wait.mends == j || j.fit() {
 		t.wait.mends = nil
 	}
 }

@@ -38,7 +38,7 @@ func (m *machine[R]) share(now time.Duration, t *ticket[R]) bool {
 func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.loose--
 	b.slot, b.since, sl.desk.binding = sl, now, b
-	sl.since = now
+	sl.since, sl.share = now, newSharing[R]()
 	for _, t := range b.waiters {
 		m.dequeue(now, t)
 		m.hold(now, b, t)
@@ -76,7 +76,7 @@ func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
 // who wait for the key are told.
 func (m *machine[R]) vetted(j *job[R]) {
 	b := j.bound
-	if b.promised == j || j.err == nil {
+	if b.promised == j || j.fit() {
 		b.promised = nil // also if it came late, and another is being looked at
 	}
 	if j.err == errRefused && j.refusal == nil {
@@ -89,6 +89,38 @@ func (m *machine[R]) vetted(j *job[R]) {
 		t := b.waiters[0]
 		m.unqueue(t)
 		m.refuseOne(t, j.refusal)
+	}
+}
+
+// untaint has what Bind changed for a key that did not take it, since nobody waits
+// for that any more, judged before it is anybody else's.
+func (m *machine[R]) untaint(now time.Duration) {
+	if !m.tainted {
+		return
+	}
+	m.tainted = false
+	for range m.hands.len() {
+		if sl := m.hands.pop(); sl.desk.tainted {
+			m.judge(now, sl)
+		} else {
+			m.hands.push(sl)
+		}
+	}
+}
+
+func (m *machine[R]) judge(now time.Duration, sl *slot[R]) {
+	sl.desk.leave()
+	if m.cfg.Judge == nil {
+		m.close(now, sl)
+		return
+	}
+	m.startMend(now, sl, judgeJob)
+}
+
+// takeAway kills what is lent under a key whose holder does not let go of it.
+func (m *machine[R]) takeAway(now time.Duration, sl *slot[R]) {
+	if sl.desk.place == away && sl.desk.binding != nil {
+		m.revokeOne(now, sl)
 	}
 }
 

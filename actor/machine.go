@@ -35,6 +35,7 @@ type machine[R any] struct {
 	settled  uint64 // arrivals at the last settle: who came later has not waited yet
 	ids      uint64
 	sweep    bool          // somebody may have put a recalled slot on the shelf
+	tainted  bool          // a tainted slot may be in the hands
 	expiry   time.Duration // nothing expires before
 
 	hasty    []*ticket[R]  // came since the last settle and will not wait

@@ -1,75 +1,210 @@
 package actor
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A Lease is a borrower's handle on a resource, from its Get to its Put. Each
 // get makes a new one, and once put back it is dead: it can never touch the
 // next borrower's resource. A lease is for one goroutine at a time.
 type Lease[R any] struct {
-	slot *slot[R] // nil once put back
-	key  any      // if not nil, others may share the slot: only the supervisor writes to it
+	slot *slot[R] // nil once put back, and for a keyed lease
+	hold *hold[R] // of a keyed lease
 }
 
-// Value is the resource; the zero value once the lease is put back.
+// Of says whether the lease is, or was, one of s. It is false for one without
+// key that is put back.
+func (l *Lease[R]) Of(s *Supervisor[R]) bool {
+	switch {
+	case l.hold != nil:
+		return l.hold.slot.sup == s
+	case l.slot != nil:
+		return l.slot.sup == s
+	default:
+		return false
+	}
+}
+
+// Value is the resource; the zero value once the lease has ended. With a key it
+// is for a look at what never changes: others may use the resource, see
+// [Lease.Use] and [Lease.Expose].
 func (l *Lease[R]) Value() (r R) {
-	if l.slot == nil {
+	switch {
+	case l.slot != nil:
+		return l.slot.value
+	case l.hold != nil && l.hold.look() == nil:
+		return l.hold.slot.value
+	default:
 		return r
 	}
-	return l.slot.value
 }
 
 // Key is the key the resource is lent under, nil without.
-func (l *Lease[R]) Key() any { return l.key }
+func (l *Lease[R]) Key() any {
+	if l.hold == nil {
+		return nil
+	}
+	return l.hold.key
+}
+
+// Context is the context that the lease is tied to, see [Request].Tied; nil if
+// there is none.
+func (l *Lease[R]) Context() context.Context {
+	if l.hold == nil || l.hold.untie == nil {
+		return nil
+	}
+	return l.hold.ctx
+}
+
+// Use takes the turn to use the resource, until Done. Of all who hold it under a
+// key, whatever their goroutines, one has the turn; the others, and the same one
+// again, get a [*BusyError] that says what for. After the end of the lease it is
+// ErrNotLeased, and the error of the context if that was the end. It never waits.
+// Without a key the turn is always the lease's.
+func (l *Lease[R]) Use(doing string) (r R, err error) {
+	switch {
+	case l.slot != nil:
+		return l.slot.value, nil
+	case l.hold == nil:
+		return r, ErrNotLeased
+	}
+	if err := l.hold.use(doing); err != nil {
+		return r, err
+	}
+	return l.hold.slot.value, nil
+}
+
+// Doing changes what the others are told.
+func (l *Lease[R]) Doing(what string) {
+	if l.hold != nil {
+		l.hold.does(what)
+	}
+}
+
+// Done gives the turn back. If the lease has ended meanwhile, so does its hold
+// on the resource.
+func (l *Lease[R]) Done() {
+	if l.hold != nil {
+		l.hold.leave()
+	}
+}
+
+// Expose is Value for who will use the resource without Use and Done. Nobody
+// else is kept from using it. The end of the context that the lease is tied to
+// waits for the put then, for EndGrace.
+func (l *Lease[R]) Expose() (r R) {
+	switch {
+	case l.hold == nil:
+		return l.Value()
+	case l.hold.expose() == nil:
+		return l.hold.slot.value
+	default:
+		return r
+	}
+}
 
 // Put gives the resource back, after Config.Judge has been asked about it. It
 // does no I/O and does not wait for anybody. The error is ErrNotLeased if it
 // has been put back before, ErrClosed if the supervisor has ended and the lease
-// was revoked; either way there is nothing left to do.
+// was revoked; either way there is nothing left to do. A lease that its context
+// has ended may be put once: that changes nothing and is no error. One with a key
+// that is put during a turn goes back with the end of that, or after EndGrace, when
+// the resource is killed.
 func (l *Lease[R]) Put() error {
+	if l.hold != nil {
+		return l.hold.giveBack(Keep)
+	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
 	l.slot = nil
 	v := Keep
-	if judge := sl.sup.cfg.Judge; judge != nil && l.key == nil {
+	if judge := sl.sup.cfg.Judge; judge != nil {
 		v = sl.sup.verdict(sl, judge)
 	}
-	return sl.sup.putBack(sl, v, l.key != nil)
+	return sl.sup.putBack(sl, v, false)
 }
 
 // Discard gives the resource back to be closed; one that is shared under a key
 // when its last lease is put. The errors are those of Put.
 func (l *Lease[R]) Discard() error {
+	if l.hold != nil {
+		return l.hold.giveBack(Discard)
+	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
 	l.slot = nil
-	return sl.sup.putBack(sl, Discard, l.key != nil)
+	return sl.sup.putBack(sl, Discard, false)
+}
+
+// PutKey puts the newest lease that key has: of those got with ctx, or with one
+// that ends with it, if there are any, else of all. With discard the resource is
+// closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
+// lease, [*KeyError], ErrClosed.
+func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	share, ok := ask(s, func(m *machine[R], _ time.Duration) chan *sharing[R] {
+		if b := m.keys[key]; b != nil && b.slot != nil {
+			return b.slot.share
+		}
+		return nil
+	})
+	switch {
+	case !ok:
+		return ErrClosed
+	case share == nil:
+		return ErrNotLeased
+	}
+	done := ctx.Done()
+	sh := <-share
+	h := sh.newest(done)
+	if h == nil {
+		share <- sh
+		return ErrNotLeased
+	}
+	v := Keep
+	if discard {
+		v = Discard
+	}
+	return h.giveBackWith(sh, v)
 }
 
 // Take takes the resource out of the supervisor for good and frees its place:
 // what becomes of it, and its closing, is the caller's business. It waits only for
 // the supervisor, which answers at once. The error is ErrNotLeased if the lease
-// has been put back before, ErrShared if others hold the resource under the same
-// key, and then nothing is changed, or ErrClosed if CloseAll has revoked it.
+// has been put back before, or ErrClosed if CloseAll has revoked it; or, and then
+// nothing is changed, ErrShared if others hold the resource under the same key,
+// [*BusyError] in somebody's turn.
 func (l *Lease[R]) Take() (r R, err error) {
+	if h := l.hold; h != nil {
+		if err := h.take(func() error { return h.slot.sup.take(h.slot) }); err != nil {
+			return r, err
+		}
+		return h.slot.value, nil
+	}
 	sl := l.slot
 	if sl == nil {
 		return r, ErrNotLeased
 	}
-	err, ok := ask(sl.sup, func(m *machine[R], now time.Duration) error { return m.taken(now, sl) })
-	if !ok {
-		err = ErrClosed
-	}
-	if err != ErrShared {
-		l.slot = nil
-	}
-	if err != nil {
+	l.slot = nil
+	if err := sl.sup.take(sl); err != nil {
 		return r, err
 	}
 	return sl.value, nil
+}
+
+func (s *Supervisor[R]) take(sl *slot[R]) error {
+	err, ok := ask(s, func(m *machine[R], now time.Duration) error { return m.taken(now, sl) })
+	if !ok {
+		return ErrClosed
+	}
+	return err
 }
 
 // putBack lays a slot on the shelf if it may, and else brings it to the desk.

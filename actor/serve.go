@@ -46,13 +46,17 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 		if sl == nil {
 			sl = m.fx.take()
 		}
-		if sl == nil || !sl.desk.recalled {
+		switch {
+		case sl == nil:
+			return nil
+		case sl.desk.place == revoked:
+		case sl.desk.recalled:
+			m.close(now, sl)
+		case sl.desk.tainted:
+			m.judge(now, sl)
+		default:
 			return sl
 		}
-		if sl.desk.place == revoked {
-			continue
-		}
-		m.close(now, sl)
 	}
 }
 
@@ -89,13 +93,14 @@ func (m *machine[R]) rested(now time.Duration, sl *slot[R]) bool {
 // unvetted says whether sl must be looked at, or prepared, before it is bound
 // to a key.
 func (m *machine[R]) unvetted(now time.Duration, b *binding[R], sl *slot[R]) bool {
-	return m.rested(now, sl) || m.cfg.Prepare != nil && sl.desk.vetted != b
+	prepares := m.cfg.Prepare != nil || b.waiters[0].binds
+	return m.rested(now, sl) || prepares && sl.desk.vetted != b
 }
 
 // look has a slot looked at for a key. Others may be served meanwhile.
 func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
 	b.promised = m.mending(now, sl, lookJob)
-	b.promised.bound, b.promised.cause = b, b.waiters[0].ctx
+	b.promised.bound, b.promised.binds, b.promised.cause = b, b.waiters[0].binds, b.waiters[0].ctx
 	m.start(b.promised)
 }
 

@@ -27,6 +27,7 @@ func (m *machine[R]) settle(now time.Duration) time.Duration {
 		m.serve(now)
 		m.refuseHopeless(now)
 	}
+	m.untaint(now)
 	m.refuseLate(now)
 	m.refuseHasty(now)
 	m.dial(now)

@@ -20,6 +20,9 @@ type slot[R any] struct {
 	leases *[leaseBatch]Lease[R] // handles, made in batches
 	unused int                   // of those, at the end
 
+	// The supervisor's to set when it binds the slot, the holders' to use.
+	share chan *sharing[R]
+
 	// The supervisor's, whoever owns the slot.
 	desk record[R]
 }
@@ -36,10 +39,13 @@ type record[R any] struct {
 	binding  *binding[R]   // the key it is lent under, if any
 	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
 	mended   *ticket[R]    // it was mended for this request, and not lent or laid since
+	tainted  bool          // Bind changed it for a key, and it is not bound to that
 }
 
 // leave notes that the slot is lent or laid: what it was made fit for is over.
-func (r *record[R]) leave() { r.place, r.proven, r.vetted, r.mended = away, false, nil, nil }
+func (r *record[R]) leave() {
+	r.place, r.proven, r.vetted, r.mended, r.tainted = away, false, nil, nil, false
+}
 
 // place is where the books say a slot is.
 type place uint8

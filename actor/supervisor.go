@@ -213,6 +213,14 @@ func (s *Supervisor[R]) tell(change func(*machine[R])) error {
 	return nil
 }
 
+// tellNow has the supervisor change its books, without waiting for it.
+func (s *Supervisor[R]) tellNow(change func(m *machine[R], now time.Duration)) error {
+	if !s.send(message[R]{kind: askMessage, ask: change}) {
+		return ErrClosed
+	}
+	return nil
+}
+
 // CloseAll ends the supervisor. Requests that wait, and all that come later,
 // get ErrClosed; idle resources are closed; Opens under way are cancelled.
 // Borrowers may finish until ctx ends: then the resources still lent are

@@ -14,6 +14,7 @@ type ticket[R any] struct {
 	// is recycled.
 	ctx      context.Context
 	key      any
+	binds    bool // Config.Bind is called for it
 	patience Patience
 	asks     want
 	brings   brought[R]

@@ -1,0 +1,255 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A sharing is what the holders of one key know of each other: who they are, and
+// whose turn it is to use what they share. It lies in a channel of its own: who
+// takes it out owns it, and the holds in it, until he puts it back. That is at
+// once; nobody waits for a turn with it in his hands.
+type sharing[R any] struct {
+	holds []*hold[R] // not given back, the oldest first
+	user  *hold[R]   // whose turn it is
+	doing string     // and what for
+}
+
+// newSharing is the supervisor's, for a slot that it binds to a key.
+func newSharing[R any]() chan *sharing[R] {
+	c := make(chan *sharing[R], 1)
+	c <- &sharing[R]{}
+	return c
+}
+
+// A hold is what a keyed lease holds: one reference to the slot.
+type hold[R any] struct {
+	slot  *slot[R]
+	key   any
+	share chan *sharing[R]
+	ctx   context.Context
+	done  <-chan struct{} // of ctx
+	untie func() bool     // if the end of ctx gives the reference back
+
+	// Of whoever owns the sharing.
+	ended   bool          // given back, or about to be: no more turns
+	put     bool          // by the borrower
+	exposed bool          // the borrower uses the resource without turns
+	verdict Verdict       // of the borrower
+	over    chan struct{} // cap 1: told that it is no longer in use, if somebody waits for that
+}
+
+// newHold is the borrower's side of a grant.
+func newHold[R any](ctx context.Context, sl *slot[R], r Request) *hold[R] {
+	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done()}
+	if r.Tied && h.done != nil {
+		h.untie = context.AfterFunc(ctx, h.expire)
+	}
+	s := <-h.share
+	if !h.ended {
+		s.holds = append(s.holds, h)
+	}
+	h.share <- s
+	return h
+}
+
+// errEnded is live's answer to a hold that its context has ended.
+var errEnded = errors.New("ended by its context")
+
+// live is an error once the reference is given back.
+func (h *hold[R]) live() error {
+	switch {
+	case !h.ended:
+		return nil
+	case h.put:
+		return ErrNotLeased
+	default:
+		return errEnded
+	}
+}
+
+// explain is the error for the borrower. It is called without the sharing: a
+// context may be the caller's own code.
+func (h *hold[R]) explain(err error) error {
+	if err == errEnded {
+		return fmt.Errorf("%w: %w", ErrNotLeased, endedError("its context", h.ctx))
+	}
+	return err
+}
+
+// look is live for who does not have the sharing.
+func (h *hold[R]) look() error {
+	s := <-h.share
+	err := h.live()
+	h.share <- s
+	return h.explain(err)
+}
+
+// expose is look for who will use the resource without turns.
+func (h *hold[R]) expose() error {
+	s := <-h.share
+	err := h.live()
+	h.exposed = h.exposed || err == nil
+	h.share <- s
+	return h.explain(err)
+}
+
+// free is an error if no turn can begin.
+func (h *hold[R]) free(s *sharing[R]) error {
+	if err := h.live(); err != nil {
+		return err
+	}
+	if s.user != nil {
+		return &BusyError{Key: h.key, Doing: s.doing}
+	}
+	return nil
+}
+
+// use takes the turn.
+func (h *hold[R]) use(doing string) error {
+	s := <-h.share
+	err := h.free(s)
+	if err == nil {
+		s.user, s.doing = h, doing
+	}
+	h.share <- s
+	return h.explain(err)
+}
+
+// does changes what the turn is for.
+func (h *hold[R]) does(what string) {
+	s := <-h.share
+	if s.user == h {
+		s.doing = what
+	}
+	h.share <- s
+}
+
+// leave gives the turn back.
+func (h *hold[R]) leave() {
+	s := <-h.share
+	if s.user == h {
+		s.user, s.doing = nil, ""
+		h.tell(s)
+	}
+	h.share <- s
+}
+
+// busy says that the borrower is using the resource, or may be.
+func (h *hold[R]) busy(s *sharing[R]) bool { return s.user == h || h.exposed }
+
+// tell tells who waits for the end of the use.
+func (h *hold[R]) tell(s *sharing[R]) {
+	if h.over != nil && !h.busy(s) {
+		h.over <- struct{}{}
+		h.over = nil
+	}
+}
+
+// end says that there are no more turns, and returns what tells the end of the
+// one under way; nil if there is none.
+func (h *hold[R]) end(s *sharing[R]) chan struct{} {
+	h.ended = true
+	s.holds = remove(s.holds, h)
+	if h.busy(s) {
+		h.over = make(chan struct{}, 1)
+	}
+	return h.over
+}
+
+// expire is the end of the context that the reference is tied to. It runs in a
+// goroutine of its own, which may wait for the end of a turn.
+func (h *hold[R]) expire() {
+	s := <-h.share
+	if h.ended {
+		h.share <- s
+		return
+	}
+	over := h.end(s)
+	h.share <- s
+	h.finish(over)
+}
+
+// giveBack is the borrower's put. A turn under way delays it, in a goroutine of
+// its own. After the end of the context it only says that the borrower is done.
+func (h *hold[R]) giveBack(v Verdict) error { return h.giveBackWith(<-h.share, v) }
+
+func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
+	if h.put {
+		h.share <- s
+		return ErrNotLeased
+	}
+	h.put, h.exposed = true, false
+	h.verdict = max(h.verdict, v)
+	if h.ended {
+		h.tell(s)
+		h.share <- s
+		return nil
+	}
+	over := h.end(s)
+	h.share <- s
+	if h.untie != nil {
+		h.untie()
+	}
+	if over != nil {
+		go h.finish(over)
+		return nil
+	}
+	return h.finish(nil)
+}
+
+// finish brings the reference to the desk, which may be the last, once the turn
+// is over. If that takes too long the resource is taken from whoever uses it.
+func (h *hold[R]) finish(over chan struct{}) error {
+	sup := h.slot.sup
+	if over != nil {
+		timer := time.NewTimer(sup.cfg.EndGrace)
+		defer timer.Stop()
+		select {
+		case <-over:
+		case <-timer.C:
+			return sup.tellNow(func(m *machine[R], now time.Duration) { m.takeAway(now, h.slot) })
+		case <-sup.closed:
+			return ErrClosed
+		}
+	}
+	s := <-h.share
+	v := h.verdict
+	h.share <- s
+	return sup.putBack(h.slot, v, true)
+}
+
+// take is for Lease.Take: the supervisor is asked while nobody can begin a turn,
+// and answers at once.
+func (h *hold[R]) take(ask func() error) error {
+	s := <-h.share
+	err := h.free(s)
+	if err == nil {
+		err = ask()
+		if err == nil || err == ErrClosed {
+			h.put, h.exposed = true, false
+			h.end(s)
+		}
+	}
+	ended := h.ended
+	h.share <- s
+	if ended && h.untie != nil {
+		h.untie()
+	}
+	return h.explain(err)
+}
+
+// newest is the youngest hold of those whose context ends with done, or of all.
+func (s *sharing[R]) newest(done <-chan struct{}) *hold[R] {
+	for i := len(s.holds) - 1; i >= 0; i-- {
+		if h := s.holds[i]; h.done == done {
+			return h
+		}
+	}
+	if n := len(s.holds); n > 0 {
+		return s.holds[n-1]
+	}
+	return nil
+}
