@@ -74,7 +74,7 @@ func (h *hold[R]) live() error {
 // context may be the caller's own code.
 func (h *hold[R]) explain(err error) error {
 	if err == errEnded {
-		return fmt.Errorf("%w: %w", ErrNotLeased, endedError("its context", h.ctx))
+		return fmt.Errorf("%w, by the end of its context: %w", ErrNotLeased, endedError("lease", h.ctx))
 	}
 	return err
 }

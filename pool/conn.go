@@ -31,15 +31,21 @@ func (c *Conn) session() *session {
 // does nothing. It tells no error; where one matters, such as a [Simple] pool's
 // ErrConcurrentUse, use PutConn.
 func (c *Conn) Release() {
-	if s := c.session(); s != nil {
+	switch s := c.session(); {
+	case s != nil:
 		_ = s.pool.PutConn(c)
+	case c != nil:
+		_ = c.lease().Put() // its context may have ended it, and wait for that
 	}
 }
 
 // Conn returns the connection itself, nil once it is put back. It must not be
-// used after that.
+// used after that. Under a key nobody keeps others from using it at the same time.
 func (c *Conn) Conn() *pgx.Conn {
-	if s := c.session(); s != nil {
+	if c == nil {
+		return nil
+	}
+	if s := c.lease().Expose(); s != nil {
 		return s.conn
 	}
 	return nil
@@ -47,7 +53,7 @@ func (c *Conn) Conn() *pgx.Conn {
 
 // Hijack takes the connection out of the pool for good and frees its place:
 // closing it is the caller's business. It panics if the connection has been put
-// back, or if others share it under its key. It does no I/O.
+// back, or if others share it or use it under its key. It does no I/O.
 func (c *Conn) Hijack() *pgx.Conn {
 	if c.session() == nil {
 		panic("cannot hijack already released or hijacked connection")
@@ -61,81 +67,66 @@ func (c *Conn) Hijack() *pgx.Conn {
 
 // Exec runs a statement; see [pgx.Conn.Exec].
 func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	conn := c.Conn()
-	if conn == nil {
-		return pgconn.CommandTag{}, ErrNotLeased
+	u, ctx, s, err := c.use(ctx, false)
+	if err != nil {
+		return pgconn.CommandTag{}, err
 	}
-	return conn.Exec(ctx, sql, args...)
+	defer u.end()
+	return s.conn.Exec(ctx, sql, args...)
 }
 
 // Query runs a query; the rows must be closed before the next statement, and
 // before the connection is put. See [pgx.Conn.Query].
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	conn := c.Conn()
-	if conn == nil {
-		return failed{ErrNotLeased}, ErrNotLeased
-	}
-	return conn.Query(ctx, sql, args...)
+	return c.query(ctx, false, func(ctx context.Context, s *session) (pgx.Rows, error) {
+		return s.conn.Query(ctx, sql, args...)
+	})
 }
 
 // QueryRow runs a query for one row; errors come from Scan. See
 // [pgx.Conn.QueryRow].
 func (c *Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	conn := c.Conn()
-	if conn == nil {
-		return failed{ErrNotLeased}
-	}
-	return conn.QueryRow(ctx, sql, args...)
+	return c.queryRow(ctx, false, func(ctx context.Context, s *session) pgx.Row {
+		return s.conn.QueryRow(ctx, sql, args...)
+	})
 }
 
 // SendBatch sends the statements of a batch; the results must be closed before
 // the next statement. See [pgx.Conn.SendBatch].
 func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	conn := c.Conn()
-	if conn == nil {
-		return pgx.FailedBatchResults(b, ErrNotLeased)
-	}
-	results := conn.SendBatch(ctx, b)
-	if t := results.Tx(); t != nil {
-		return &batchResults{BatchResults: results, tx: &Tx{tx: t, conn: c}}
-	}
-	return results
+	return c.sendBatch(ctx, false, b)
 }
 
 // CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
 func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	conn := c.Conn()
-	if conn == nil {
-		return 0, ErrNotLeased
+	u, ctx, s, err := c.use(ctx, false)
+	if err != nil {
+		return 0, err
 	}
-	return conn.CopyFrom(ctx, table, columns, rows)
+	defer u.end()
+	return s.conn.CopyFrom(ctx, table, columns, rows)
 }
 
 // Begin begins a transaction. One that is still open when the connection is
-// put back is rolled back by the pool, and answers ErrNotLeased from then on. See
-// [pgx.Conn.Begin].
+// put back is rolled back by the pool, and answers ErrNotLeased from then on. On a
+// connection shared under a key in which a transaction is open it begins a
+// savepoint. See [pgx.Conn.Begin].
 func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) {
 	return c.BeginTx(ctx, pgx.TxOptions{})
 }
 
-// BeginTx begins a transaction with options; see [Conn.Begin].
+// BeginTx begins a transaction with options; see [Conn.Begin]. A savepoint takes
+// none: then the error is a [*ConfigError].
 func (c *Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
-	conn := c.Conn()
-	if conn == nil {
-		return nil, ErrNotLeased
-	}
-	t, err := conn.BeginTx(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	return &Tx{tx: t, conn: c}, nil
+	return c.begin(ctx, false, opts)
 }
 
 // Ping asks the server for a sign of life; see [pgx.Conn.Ping].
 func (c *Conn) Ping(ctx context.Context) error {
-	conn := c.Conn()
-	if conn == nil {
-		return ErrNotLeased
+	u, ctx, s, err := c.use(ctx, false)
+	if err != nil {
+		return err
 	}
-	return conn.Ping(ctx)
+	defer u.end()
+	return s.conn.Ping(ctx)
 }

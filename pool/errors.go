@@ -38,6 +38,10 @@ var (
 	// [Pool.Resume] was called.
 	ErrResumed = actor.ErrResumed
 
+	// ErrBusy is the answer to a use of a connection that is shared under a key
+	// while it is in use. The error is a [*BusyError].
+	ErrBusy = actor.ErrBusy
+
 	// ErrNotLeased is the answer to a connection that has been put back: put
 	// twice, or used after its put.
 	ErrNotLeased = actor.ErrNotLeased
@@ -66,6 +70,8 @@ type (
 	CloseError = actor.CloseError
 	// A KeyError is the answer to a get whose key cannot be one.
 	KeyError = actor.KeyError
+	// A BusyError says which key's connection is in use, and for what.
+	BusyError = actor.BusyError
 	// A LeaseInfo describes one lease in an error.
 	LeaseInfo = actor.LeaseInfo
 )

@@ -27,8 +27,8 @@ func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 
 // Acquire is GetConn without options, under pgxpool's name.
 func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
-	if len(p.tracers.acquire) > 0 {
-		return p.traced(ctx, actor.Request{})
+	if len(p.tracers.acquire) > 0 || p.keying != nil {
+		return p.get(ctx, actor.Wait, nil)
 	}
 	lease, err := p.desk.Get(ctx)
 	return (*Conn)(lease), err
@@ -47,6 +47,11 @@ func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 func (p *Pool) get(ctx context.Context, patience actor.Patience, opts []GetOption) (*Conn, error) {
 	o := gather(opts, GetOption.applyGet)
 	request := actor.Request{Key: o.key, Patience: patience}
+	if p.keying != nil {
+		if err := p.keying.fill(ctx, &request); err != nil {
+			return nil, err
+		}
+	}
 	if len(p.tracers.acquire) > 0 {
 		return p.traced(ctx, request)
 	}
@@ -122,13 +127,13 @@ func (c *Config) prepare() func(context.Context, *pgx.Conn) (bool, error) {
 // that is not the connection's. ErrClosed says that CloseAll has taken
 // the connection away and ended.
 func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
-	s := c.session()
 	switch {
 	case c == nil:
 		return ErrForeignConn
-	case s == nil:
+	case c.lease().Of(p.desk):
+	case c.session() == nil:
 		return ErrNotLeased
-	case s.pool != p:
+	default:
 		return ErrForeignConn
 	}
 	o := gather(opts, PutOption.applyPut)

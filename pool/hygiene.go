@@ -24,10 +24,13 @@ func (s *session) judge() actor.Verdict {
 	if s.peek == nil || c.ShouldPing != nil {
 		s.rest = time.Now()
 	}
+	if s.open != nil {
+		s.open = nil
+	}
 	switch v := s.state(); {
 	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
 		return actor.Discard
-	case v == actor.Keep && c.AfterRelease != nil:
+	case v == actor.Keep && (c.AfterRelease != nil || s.bound != nil):
 		return actor.Clean
 	default:
 		return v
@@ -48,10 +51,15 @@ func (s *session) state() actor.Verdict {
 	}
 }
 
-// clean rolls back, and calls AfterRelease.
+// clean rolls back, takes back what was done for a key, and calls AfterRelease.
 func (s *session) clean(ctx context.Context) error {
 	if s.conn.PgConn().TxStatus() != idle {
 		if err := s.rollback(ctx); err != nil {
+			return err
+		}
+	}
+	if s.bound != nil {
+		if err := s.unbind(ctx); err != nil {
 			return err
 		}
 	}

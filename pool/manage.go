@@ -46,4 +46,12 @@ func (p *Pool) Resume() error { return p.desk.Resume() }
 func (p *Pool) Reset() { _ = p.desk.Reset() }
 
 // Leases lists the connections that are lent. It returns at once.
-func (p *Pool) Leases() []LeaseInfo { return p.desk.Leases() }
+func (p *Pool) Leases() []LeaseInfo {
+	leases := p.desk.Leases()
+	for i := range leases {
+		if k, ok := leases[i].Key.(boundKey); ok {
+			leases[i].Key = k.key
+		}
+	}
+	return leases
+}

@@ -16,6 +16,7 @@ type Pool struct {
 	prepareConn func(context.Context, *pgx.Conn) (bool, error) // PrepareConn or BeforeAcquire
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
+	keying      *Keying       // of a keyed view
 	alone       chan struct{} // of a Simple pool: a token inside says a call is under way
 }
 
@@ -76,6 +77,7 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		Judge:        (*session).judge,
 		Look:         (*session).look,
 		LookAfter:    restless,
+		Bind:         p.bind,
 		Clean:        func(ctx context.Context, s *session) error { return s.clean(ctx) },
 		Check:        func(ctx context.Context, s *session) error { return s.check(ctx) },
 		CleanTimeout: mendTime,

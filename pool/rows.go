@@ -1,54 +1,87 @@
 package pool
 
 import (
+	"context"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// What the pool's own verbs return keeps a connection until it is done with.
-// Rows are made in batches, as leases are, by whoever owns the session.
+// What outlasts the call that it came from, such as rows, ends the use of its
+// connection when it is done with. Rows are made in batches, as leases are, by
+// whoever uses the session.
 
 const rowsBatch = 64
 
-func (s *session) keepRows(c *Conn, r pgx.Rows) pgx.Rows {
+func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
 	if len(s.rows) == 0 {
 		s.rows = make([]poolRows, rowsBatch)
 	}
 	kept := &s.rows[0]
 	s.rows = s.rows[1:]
-	kept.Rows, kept.conn = r, c
+	kept.Rows, kept.use = r, u
 	return kept
 }
 
-func (s *session) keepRow(c *Conn, r pgx.Row) pgx.Row {
+func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
 	if len(s.row) == 0 {
 		s.row = make([]poolRow, rowsBatch)
 	}
 	kept := &s.row[0]
 	s.row = s.row[1:]
-	kept.row, kept.conn = r, c
+	kept.row, kept.use = r, u
 	return kept
 }
 
-// poolRows put their connection back when they are closed, at their end, or
+// query runs a query for rows that end the use of the connection.
+func (c *Conn) query(ctx context.Context, owner bool, send func(context.Context, *session) (pgx.Rows, error)) (pgx.Rows, error) {
+	u, ctx, s, err := c.use(ctx, owner)
+	if err != nil {
+		return failed{err}, err
+	}
+	lasts := false
+	defer u.endUnless(&lasts)
+	rows, err := send(ctx, s)
+	switch {
+	case !u.kept():
+		return rows, err
+	case err != nil:
+		return failed{err}, err
+	}
+	lasts = true
+	u.lasts(openRows)
+	return s.keepRows(u, rows), nil
+}
+
+// queryRow runs a query for a row that ends the use of the connection.
+func (c *Conn) queryRow(ctx context.Context, owner bool, send func(context.Context, *session) pgx.Row) pgx.Row {
+	u, ctx, s, err := c.use(ctx, owner)
+	if err != nil {
+		return failed{err}
+	}
+	lasts := false
+	defer u.endUnless(&lasts)
+	row := send(ctx, s)
+	if !u.kept() {
+		return row
+	}
+	lasts = true
+	u.lasts(openRows)
+	return s.keepRow(u, row)
+}
+
+// poolRows end the use of their connection when they are closed, at their end, or
 // when reading them fails.
 type poolRows struct {
 	pgx.Rows
-	conn *Conn // nil once put back
+	use use
 }
 
-// Close closes the rows and puts the connection back.
+// Close closes the rows and ends the use of the connection.
 func (r *poolRows) Close() {
-	defer r.release()
+	defer r.use.end()
 	r.Rows.Close()
-}
-
-func (r *poolRows) release() {
-	if c := r.conn; c != nil {
-		r.conn = nil
-		c.Release()
-	}
 }
 
 func (r *poolRows) Next() bool {
@@ -75,34 +108,68 @@ func (r *poolRows) Values() ([]any, error) {
 	return values, err
 }
 
-// Conn is nil once the connection is put back.
+// Conn is nil once the use of the connection is over.
 func (r *poolRows) Conn() *pgx.Conn {
-	if r.conn == nil {
+	if r.use.conn == nil {
 		return nil
 	}
 	return r.Rows.Conn()
 }
 
-// poolRow puts its connection back when it is scanned.
+// poolRow ends the use of its connection when it is scanned.
 type poolRow struct {
-	row  pgx.Row
-	conn *Conn // nil once put back
+	row pgx.Row
+	use use
 }
 
 func (r *poolRow) Scan(dest ...any) error {
-	if c := r.conn; c != nil {
-		r.conn = nil
-		defer c.Release()
-	}
+	defer r.use.end()
 	return r.row.Scan(dest...)
 }
 
-// batchResults are those of a batch for which the pool keeps a connection, or
-// one that began a transaction.
+// sendBatch sends a batch whose results end the use of the connection. As the
+// owner of a connection they put it back, or leave that to the transaction that the
+// batch begins.
+func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.BatchResults {
+	u, ctx, s, err := c.use(ctx, owner)
+	if err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
+	lasts := false
+	defer u.endUnless(&lasts)
+	var results pgx.BatchResults
+	if top := s.nesting(c); top != nil {
+		results = top.tx.SendBatch(ctx, b)
+	} else {
+		results = s.conn.SendBatch(ctx, b)
+	}
+	kept := s.keepResults(&u, results)
+	lasts = kept != results
+	return kept
+}
+
+// keepResults has results end the use. They are returned as they are if there is
+// nothing to end, and no transaction.
+func (s *session) keepResults(u *use, results pgx.BatchResults) pgx.BatchResults {
+	t := results.Tx()
+	if t == nil && !u.kept() {
+		return results
+	}
+	r := &batchResults{BatchResults: results, use: *u}
+	if t != nil {
+		r.tx = s.opened(&Tx{tx: t, conn: u.conn, owner: u.owner})
+		r.use.owner = false
+	}
+	u.lasts(openBatch)
+	return r
+}
+
+// batchResults end the use of their connection when they are closed. A batch may
+// have begun a transaction, which may have the connection.
 type batchResults struct {
 	pgx.BatchResults
-	conn   *Conn // put back by Close
-	tx     *Tx   // begun by the batch
+	use    use
+	tx     *Tx // begun by the batch
 	closed bool
 }
 
@@ -136,17 +203,13 @@ func (r *batchResults) QueryRow() pgx.Row {
 	return r.BatchResults.QueryRow()
 }
 
-// Close closes the results and puts the connection back, unless a transaction
-// has it.
+// Close closes the results and ends the use of the connection.
 func (r *batchResults) Close() error {
 	if err := r.live(); err != nil {
 		return err
 	}
 	r.closed = true
-	if c := r.conn; c != nil {
-		r.conn = nil
-		defer c.Release()
-	}
+	defer r.use.end()
 	return r.BatchResults.Close()
 }
 

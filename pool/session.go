@@ -24,6 +24,9 @@ type session struct {
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if somebody will ask
 
+	bound *boundKey // the key whose Keying has changed it
+	open  []*Tx     // while it is shared, see nest.go
+
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow
 }

@@ -55,10 +55,18 @@ func (p *Pool) traced(ctx context.Context, r actor.Request) (*Conn, error) {
 	kept := false
 	defer c.releaseUnless(&kept) // if a tracer panics
 	for _, t := range p.tracers.acquire {
-		t.TraceAcquireEnd(ctx, p, TraceAcquireEndData{Conn: c.Conn(), Err: err})
+		t.TraceAcquireEnd(ctx, p, TraceAcquireEndData{Conn: c.traced(), Err: err})
 	}
 	kept = true
 	return c, err
+}
+
+// traced is the connection for a tracer, which is not to use it.
+func (c *Conn) traced() *pgx.Conn {
+	if s := c.session(); s != nil {
+		return s.conn
+	}
+	return nil
 }
 
 // traceRelease tells tracers of a put. If one panics, the connection is put all
@@ -71,7 +79,15 @@ func (p *Pool) traceRelease(c *Conn) {
 		}
 	}()
 	for _, t := range p.tracers.release {
-		t.TraceRelease(p, TraceReleaseData{Conn: c.Conn()})
+		t.TraceRelease(p, TraceReleaseData{Conn: c.traced()})
 	}
 	told = true
+}
+
+// releaseUnless puts the connection back, unless it is kept for what the caller
+// was given.
+func (c *Conn) releaseUnless(kept *bool) {
+	if !*kept {
+		c.Release()
+	}
 }

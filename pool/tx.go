@@ -38,16 +38,26 @@ func (t *Tx) live() error {
 	}
 }
 
+// use is the connection's, for a transaction that is live.
+func (t *Tx) use(ctx context.Context) (use, context.Context, *session, error) {
+	if err := t.live(); err != nil {
+		return use{}, ctx, nil, err
+	}
+	return t.conn.use(ctx, false)
+}
+
 // Begin begins a savepoint.
 func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if err := t.live(); err != nil {
+	u, ctx, s, err := t.use(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer u.end()
 	nested, err := t.tx.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Tx{tx: nested, conn: t.conn}, nil
+	return s.opened(&Tx{tx: nested, conn: t.conn}), nil
 }
 
 // Commit commits, and puts the connection back if the transaction has it. After
@@ -60,45 +70,58 @@ func (t *Tx) Commit(ctx context.Context) error { return t.end(ctx, t.tx.Commit) 
 func (t *Tx) Rollback(ctx context.Context) error { return t.end(ctx, t.tx.Rollback) }
 
 func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
-	if err := t.live(); err != nil {
+	u, ctx, s, err := t.use(ctx)
+	if err != nil {
 		return err
 	}
+	u.owner = t.owner
+	defer u.end()
 	t.ended = true
-	if t.owner {
-		defer t.conn.Release()
-	}
+	s.ended(t)
 	return how(ctx)
 }
 
 // CopyFrom copies rows into a table.
 func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	if err := t.live(); err != nil {
+	u, ctx, _, err := t.use(ctx)
+	if err != nil {
 		return 0, err
 	}
+	defer u.end()
 	return t.tx.CopyFrom(ctx, table, columns, rows)
 }
 
 // SendBatch sends the statements of a batch.
 func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if err := t.live(); err != nil {
+	u, ctx, s, err := t.use(ctx)
+	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	return t.tx.SendBatch(ctx, b)
+	lasts := false
+	defer u.endUnless(&lasts)
+	results := t.tx.SendBatch(ctx, b)
+	kept := s.keepResults(&u, results)
+	lasts = kept != results
+	return kept
 }
 
 // Prepare prepares a statement.
 func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if err := t.live(); err != nil {
+	u, ctx, _, err := t.use(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer u.end()
 	return t.tx.Prepare(ctx, name, sql)
 }
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if err := t.live(); err != nil {
+	u, ctx, _, err := t.use(ctx)
+	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
+	defer u.end()
 	return t.tx.Exec(ctx, sql, args...)
 }
 
@@ -107,7 +130,9 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	if err := t.live(); err != nil {
 		return failed{err}, err
 	}
-	return t.tx.Query(ctx, sql, args...)
+	return t.conn.query(ctx, false, func(ctx context.Context, _ *session) (pgx.Rows, error) {
+		return t.tx.Query(ctx, sql, args...)
+	})
 }
 
 // QueryRow runs a query for one row; errors come from Scan.
@@ -115,13 +140,16 @@ func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if err := t.live(); err != nil {
 		return failed{err}
 	}
-	return t.tx.QueryRow(ctx, sql, args...)
+	return t.conn.queryRow(ctx, false, func(ctx context.Context, _ *session) pgx.Row {
+		return t.tx.QueryRow(ctx, sql, args...)
+	})
 }
 
 // LargeObjects is of no use once the connection is put back; what it gave
-// before must not be used after that, since pgx offers no way to tell.
+// before must not be used after that, since pgx offers no way to tell. Under a key
+// nobody keeps others from using the connection at the same time.
 func (t *Tx) LargeObjects() pgx.LargeObjects {
-	if t.live() != nil {
+	if t.live() != nil || t.Conn() == nil {
 		return pgx.LargeObjects{}
 	}
 	return t.tx.LargeObjects()
@@ -129,3 +157,24 @@ func (t *Tx) LargeObjects() pgx.LargeObjects {
 
 // Conn is nil once the connection is put back, as [Conn.Conn] is.
 func (t *Tx) Conn() *pgx.Conn { return t.conn.Conn() }
+
+// begin begins a transaction. The owner of a connection puts it back at the end of
+// that, or of the attempt.
+func (c *Conn) begin(ctx context.Context, owner bool, opts pgx.TxOptions) (pgx.Tx, error) {
+	u, ctx, s, err := c.use(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	defer u.end()
+	var t pgx.Tx
+	if c.shared() {
+		t, err = s.begin(ctx, opts)
+	} else {
+		t, err = s.conn.BeginTx(ctx, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	u.owner = false
+	return s.opened(&Tx{tx: t, conn: c, owner: owner}), nil
+}

@@ -19,7 +19,7 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 		return pgconn.CommandTag{}, err
 	}
 	defer c.Release()
-	return c.Conn().Exec(ctx, sql, args...)
+	return c.Exec(ctx, sql, args...)
 }
 
 // Query runs a query. Its connection is put back when the rows are closed, read
@@ -30,14 +30,9 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 	if err != nil {
 		return failed{err}, err
 	}
-	kept := false
-	defer c.releaseUnless(&kept)
-	rows, err := c.Conn().Query(ctx, sql, args...)
-	if err != nil {
-		return failed{err}, err
-	}
-	kept = true
-	return c.session().keepRows(c, rows), nil
+	return c.query(ctx, true, func(ctx context.Context, s *session) (pgx.Rows, error) {
+		return s.conn.Query(ctx, sql, args...)
+	})
 }
 
 // QueryRow runs a query for one row. Its connection is put back when the row is
@@ -48,11 +43,9 @@ func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if err != nil {
 		return failed{err}
 	}
-	kept := false
-	defer c.releaseUnless(&kept)
-	row := c.Conn().QueryRow(ctx, sql, args...)
-	kept = true
-	return c.session().keepRow(c, row)
+	return c.queryRow(ctx, true, func(ctx context.Context, s *session) pgx.Row {
+		return s.conn.QueryRow(ctx, sql, args...)
+	})
 }
 
 // SendBatch sends the statements of a batch. Its connection is put back when the
@@ -64,15 +57,7 @@ func (p *Pool) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	kept := false
-	defer c.releaseUnless(&kept)
-	results := c.Conn().SendBatch(ctx, b)
-	kept = true
-	r := &batchResults{BatchResults: results, conn: c}
-	if t := results.Tx(); t != nil {
-		r.conn, r.tx = nil, &Tx{tx: t, conn: c, owner: true}
-	}
-	return r
+	return c.sendBatch(ctx, true, b)
 }
 
 // Begin begins a transaction, a [*Tx]. Its connection is put back when it is
@@ -86,14 +71,7 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 	if err != nil {
 		return nil, err
 	}
-	kept := false
-	defer c.releaseUnless(&kept)
-	t, err := c.Conn().BeginTx(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	kept = true
-	return &Tx{tx: t, conn: c, owner: true}, nil
+	return c.begin(ctx, true, opts)
 }
 
 // CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
@@ -103,7 +81,7 @@ func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 		return 0, err
 	}
 	defer c.Release()
-	return c.Conn().CopyFrom(ctx, table, columns, rows)
+	return c.CopyFrom(ctx, table, columns, rows)
 }
 
 // Ping asks the server for a sign of life on one connection; see
@@ -114,13 +92,5 @@ func (p *Pool) Ping(ctx context.Context) error {
 		return err
 	}
 	defer c.Release()
-	return c.Conn().Ping(ctx)
-}
-
-// releaseUnless puts the connection back, unless it is kept for what the caller
-// was given.
-func (c *Conn) releaseUnless(kept *bool) {
-	if !*kept {
-		c.Release()
-	}
+	return c.Ping(ctx)
 }

@@ -1,0 +1,56 @@
+package persistent
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// pgx's verbs run on the connection of the identity in ctx. If it has none they get
+// it one, for what they do; while it has one they run on that, and in the
+// transaction that is open on it. They return the errors of [Pool.GetConn] and
+// those of the methods of [pgx.Conn], and end with ctx at the latest.
+
+// Exec runs a statement; see [pgx.Conn.Exec].
+func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return p.view.Exec(ctx, sql, args...)
+}
+
+// Query runs a query. Until the rows are closed, or read to their end, everything
+// else on the identity's connection is ErrIdentityBusy; see [pgx.Conn.Query].
+func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return p.view.Query(ctx, sql, args...)
+}
+
+// QueryRow runs a query for one row, which must be scanned. Errors come from Scan.
+// See [pgx.Conn.QueryRow].
+func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return p.view.QueryRow(ctx, sql, args...)
+}
+
+// SendBatch sends the statements of a batch, whose results must be closed. Errors
+// come from the results. See [pgx.Conn.SendBatch].
+func (p *Pool) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	return p.view.SendBatch(ctx, b)
+}
+
+// CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
+func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	return p.view.CopyFrom(ctx, table, columns, rows)
+}
+
+// Begin begins a transaction, a [*pool.Tx], or a savepoint in the one that is open
+// for the identity. Until it is committed or rolled back the connection stays the
+// identity's, and whatever runs under the identity runs in it. When ctx ends it is
+// rolled back.
+func (p *Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.view.Begin(ctx) }
+
+// BeginTx begins a transaction with options; see [Pool.Begin]. A savepoint takes
+// none: the error is a [*pool.ConfigError] then.
+func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
+	return p.view.BeginTx(ctx, opts)
+}
+
+// Ping asks the server for a sign of life; see [pgx.Conn.Ping].
+func (p *Pool) Ping(ctx context.Context) error { return p.view.Ping(ctx) }
