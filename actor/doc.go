@@ -51,7 +51,10 @@
 //  10. What is being closed takes a place until it is gone, or a grace is over.
 //  11. A helper that panics still reports. The supervisor outlives every helper.
 //  12. A keyed request is a request like any other; the grant binds the key and
-//     serves everybody who waits for it.
+//     serves everybody who waits for it. Between them its holders pass one note,
+//     in a channel of its own, that says whose turn it is; whoever has the note
+//     writes in it and puts it back at once. A reference is given back by whoever
+//     first notes its end: its borrower, or the end of its context.
 //  13. The desk does not see what goes over the shelf. Who leaves too few there
 //     takes a token and tells, so one message is enough; what nobody needs is
 //     found by the fewest that were idle, not by how long one rested.
@@ -72,7 +75,7 @@
 // may), fill.go (the minimums), limits.go (Resize), age.go, rest.go (what nobody
 // needs), check.go (rounds of what rests), pause.go, ending.go (CloseAll). hand.go
 // and ticket.go hold the idle slots and the waiting requests, slot.go says who
-// owns what.
+// owns what, share.go what the holders of one key know of each other.
 //
 // Around it: supervisor.go has the channels, desk.go the supervisor's loop,
 // helper.go the helpers, get.go and put.go the borrowers' side, stat.go what
