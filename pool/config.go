@@ -137,6 +137,11 @@ type Config struct {
 	// be reached. Default: FailFast.
 	OutagePolicy OutagePolicy
 
+	// CancelPolicy says what becomes of a connection whose statement's context ends.
+	// A BuildContextWatcherHandler that was set in ConnConfig is left alone.
+	// Default: CancelQuery.
+	CancelPolicy CancelPolicy
+
 	// DirtyPolicy says what becomes of a connection that is put in a
 	// transaction. Default: Rollback.
 	DirtyPolicy DirtyPolicy
@@ -194,6 +199,8 @@ func (c *Config) validate() error {
 		return &ConfigError{Field: "ConnConfig", Value: nil, Reason: "is required"}
 	case c.OutagePolicy > WaitForServer:
 		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "is no policy"}
+	case c.CancelPolicy > CloseConn:
+		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "is no policy"}
 	case c.DirtyPolicy > CloseDirty:
 		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
 	}

@@ -49,7 +49,7 @@ func values(config any) map[string]any {
 
 // A field that is added to Config has to be added to the tests too.
 func TestConfigTestsKnowEveryField(t *testing.T) {
-	known := []string{"KeepAlive", "OutagePolicy", "DirtyPolicy"}
+	known := []string{"KeepAlive", "OutagePolicy", "CancelPolicy", "DirtyPolicy"}
 	for _, s := range settings {
 		known = append(known, s.field)
 	}
@@ -80,6 +80,7 @@ func TestConfigOutOfRange(t *testing.T) {
 	}{
 		{"ConnConfig", "<nil>", func(c *pool.Config) { c.ConnConfig = nil }},
 		{"OutagePolicy", "2", func(c *pool.Config) { c.OutagePolicy = 2 }},
+		{"CancelPolicy", "2", func(c *pool.Config) { c.CancelPolicy = 2 }},
 		{"DirtyPolicy", "2", func(c *pool.Config) { c.DirtyPolicy = 2 }},
 		{"MinConns", "11", func(c *pool.Config) { c.MinConns = 11 }},
 		{"MinIdleConns", "11", func(c *pool.Config) { c.MinIdleConns = 11 }},

@@ -67,12 +67,13 @@ func (c *Conn) Hijack() *pgx.Conn {
 
 // Exec runs a statement; see [pgx.Conn.Exec].
 func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	u, ctx, s, err := c.use(ctx, false)
+	u, err := c.use(ctx, false)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	defer u.end()
-	return s.conn.Exec(ctx, sql, args...)
+	tag, err := u.s.conn.Exec(u.ctx, sql, args...)
+	return tag, u.explain(err)
 }
 
 // Query runs a query; the rows must be closed before the next statement, and
@@ -99,12 +100,13 @@ func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 
 // CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
 func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	u, ctx, s, err := c.use(ctx, false)
+	u, err := c.use(ctx, false)
 	if err != nil {
 		return 0, err
 	}
 	defer u.end()
-	return s.conn.CopyFrom(ctx, table, columns, rows)
+	n, err := u.s.conn.CopyFrom(u.ctx, table, columns, rows)
+	return n, u.explain(err)
 }
 
 // Begin begins a transaction. One that is still open when the connection is
@@ -123,10 +125,10 @@ func (c *Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 
 // Ping asks the server for a sign of life; see [pgx.Conn.Ping].
 func (c *Conn) Ping(ctx context.Context) error {
-	u, ctx, s, err := c.use(ctx, false)
+	u, err := c.use(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer u.end()
-	return s.conn.Ping(ctx)
+	return u.explain(u.s.conn.Ping(u.ctx))
 }

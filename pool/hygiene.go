@@ -24,9 +24,7 @@ func (s *session) judge() actor.Verdict {
 	if s.peek == nil || c.ShouldPing != nil {
 		s.rest = time.Now()
 	}
-	if s.open != nil {
-		s.open = nil
-	}
+	s.forgetOpen()
 	switch v := s.state(); {
 	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
 		return actor.Discard
@@ -42,7 +40,7 @@ func (s *session) judge() actor.Verdict {
 func (s *session) state() actor.Verdict {
 	pc := s.conn.PgConn()
 	switch {
-	case pc.IsClosed(), pc.IsBusy(): // busy: rows half read
+	case pc.IsClosed(), pc.IsBusy(), s.cancels != nil && s.cancels.broken: // busy: rows half read
 		return actor.Discard
 	case pc.TxStatus() != idle:
 		return actor.Clean

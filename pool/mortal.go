@@ -35,21 +35,11 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 		}
 		stop := context.AfterFunc(life, func() { _ = conn.Close() })
 		if cancels { // one for each statement cancelled; they are not to pile up
-			return cancelConn{conn, stop}, nil
+			told, _ := ctx.Value(wasTold{}).(*bool)
+			return cancelConn{conn, stop, told}, nil
 		}
 		return conn, nil
 	}
-}
-
-// cancelConn is the connection of a cancel request.
-type cancelConn struct {
-	net.Conn
-	stop func() bool
-}
-
-func (c cancelConn) Close() error {
-	c.stop()
-	return c.Conn.Close()
 }
 
 // dialsToCancel says whether pgx dials for a cancel request: it calls DialFunc

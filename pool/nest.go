@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Who shares a connection shares its transaction. The session keeps those that
-// are open, the outermost first, and whoever has the turn to use it owns the list.
+// The session keeps the transactions that are open, the outermost first; whoever
+// uses it owns the list. Who shares a connection shares its transaction.
 
 // errOpenTransaction is the answer to a Begin in a transaction that the pool does
 // not know: a savepoint in it could not be told from one of the user's.
@@ -35,7 +35,7 @@ func (s *session) begin(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
 // there is none.
 func (s *session) innermost() *Tx {
 	if s.conn.PgConn().TxStatus() == idle {
-		s.open = nil // ended by a statement
+		s.forgetOpen() // ended by a statement
 	}
 	if len(s.open) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func (s *session) innermost() *Tx {
 	return s.open[len(s.open)-1]
 }
 
-// nesting is the transaction that what c sends is in, if the pool knows of one.
+// nesting is the transaction that what c sends is in, if c shares it.
 func (s *session) nesting(c *Conn) *Tx {
 	if !c.shared() {
 		return nil
@@ -53,30 +53,42 @@ func (s *session) nesting(c *Conn) *Tx {
 
 // opened notes a transaction.
 func (s *session) opened(t *Tx) *Tx {
-	if t.conn.shared() {
-		s.open = append(s.open, t)
-	}
+	s.open = append(s.open, t)
 	return t
 }
 
 // ended forgets a transaction, and the savepoints in it.
 func (s *session) ended(t *Tx) {
 	if i := slices.Index(s.open, t); i >= 0 {
+		clear(s.open[i:])
 		s.open = s.open[:i]
 	}
 }
 
-// dropOrphans rolls back what a holder left open that has ended meanwhile: the
-// others must not commit it with what is theirs.
-func (s *session) dropOrphans(ctx context.Context) error {
+func (s *session) forgetOpen() {
+	if len(s.open) > 0 {
+		s.ended(s.open[0])
+	}
+}
+
+// dropAbandoned rolls back what is still open though it was rolled back or
+// committed with a context that had ended, or its holder has gone: nobody must
+// commit it with what is his.
+func (s *session) dropAbandoned(ctx context.Context) error {
 	if s.innermost() == nil {
 		return nil
 	}
-	for i, t := range s.open {
-		if t.conn.session() == nil {
-			s.open = s.open[:i]
-			return t.tx.Rollback(ctx)
-		}
+	i := slices.IndexFunc(s.open, (*Tx).abandoned)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	if ctx.Err() != nil {
+		return endedError(ctx) // pgx would close the connection
+	}
+	t := s.open[i]
+	s.ended(t)
+	return t.tx.Rollback(ctx)
 }
+
+// abandoned says that a transaction that the session notes as open is nobody's.
+func (t *Tx) abandoned() bool { return t.ended || t.conn.session() == nil }

@@ -22,6 +22,7 @@ import (
 //     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout
 //   - pool_keep_alive: true or false
 //   - pool_outage_policy: fail_fast or wait_for_server
+//   - pool_cancel_policy: cancel_query or close_conn
 //   - pool_dirty_policy: rollback or close_dirty
 //
 // Any other parameter that begins with pool_ is an error. Errors are
@@ -87,6 +88,11 @@ var parameters = []parameter{
 			c.OutagePolicy = WaitForServer
 		}
 	}, "fail_fast", "wait_for_server")},
+	{"pool_cancel_policy", choice(func(c *Config, closes bool) {
+		if closes {
+			c.CancelPolicy = CloseConn
+		}
+	}, "cancel_query", "close_conn")},
 	{"pool_dirty_policy", choice(func(c *Config, closes bool) {
 		if closes {
 			c.DirtyPolicy = CloseDirty

@@ -38,7 +38,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"MaxIdleConns": int32(0), "MaxWaiting": int32(0), "MaxConcurrentDials": int32(8),
 		"AcquireTimeout": time.Duration(0), "KeepAlive": false,
-		"OutagePolicy": pool.FailFast, "DirtyPolicy": pool.Rollback,
+		"OutagePolicy": pool.FailFast, "CancelPolicy": pool.CancelQuery, "DirtyPolicy": pool.Rollback,
 	}, own)
 	c := reflect.ValueOf(ours).Elem()
 	for _, f := range reflect.VisibleFields(c.Type()) {
@@ -72,6 +72,8 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_keep_alive", "false", "KeepAlive", false},
 		{"pool_outage_policy", "wait_for_server", "OutagePolicy", pool.WaitForServer},
 		{"pool_outage_policy", "fail_fast", "OutagePolicy", pool.FailFast},
+		{"pool_cancel_policy", "close_conn", "CancelPolicy", pool.CloseConn},
+		{"pool_cancel_policy", "cancel_query", "CancelPolicy", pool.CancelQuery},
 		{"pool_dirty_policy", "close_dirty", "DirtyPolicy", pool.CloseDirty},
 		{"pool_dirty_policy", "rollback", "DirtyPolicy", pool.Rollback},
 	} {

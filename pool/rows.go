@@ -36,39 +36,34 @@ func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
 
 // query runs a query for rows that end the use of the connection.
 func (c *Conn) query(ctx context.Context, owner bool, send func(context.Context, *session) (pgx.Rows, error)) (pgx.Rows, error) {
-	u, ctx, s, err := c.use(ctx, owner)
+	u, err := c.use(ctx, owner)
 	if err != nil {
 		return failed{err}, err
 	}
 	lasts := false
 	defer u.endUnless(&lasts)
-	rows, err := send(ctx, s)
-	switch {
-	case !u.kept():
-		return rows, err
-	case err != nil:
+	rows, err := send(u.ctx, u.s)
+	if err != nil {
+		err = u.explain(err)
 		return failed{err}, err
 	}
 	lasts = true
 	u.lasts(openRows)
-	return s.keepRows(u, rows), nil
+	return u.s.keepRows(u, rows), nil
 }
 
 // queryRow runs a query for a row that ends the use of the connection.
 func (c *Conn) queryRow(ctx context.Context, owner bool, send func(context.Context, *session) pgx.Row) pgx.Row {
-	u, ctx, s, err := c.use(ctx, owner)
+	u, err := c.use(ctx, owner)
 	if err != nil {
 		return failed{err}
 	}
 	lasts := false
 	defer u.endUnless(&lasts)
-	row := send(ctx, s)
-	if !u.kept() {
-		return row
-	}
+	row := send(u.ctx, u.s)
 	lasts = true
 	u.lasts(openRows)
-	return s.keepRow(u, row)
+	return u.s.keepRow(u, row)
 }
 
 // poolRows end the use of their connection when they are closed, at their end, or
@@ -97,7 +92,7 @@ func (r *poolRows) Scan(dest ...any) error {
 	if err != nil {
 		r.Close()
 	}
-	return err
+	return r.use.explain(err)
 }
 
 func (r *poolRows) Values() ([]any, error) {
@@ -107,6 +102,9 @@ func (r *poolRows) Values() ([]any, error) {
 	}
 	return values, err
 }
+
+// Err is the error that ended the rows.
+func (r *poolRows) Err() error { return r.use.explain(r.Rows.Err()) }
 
 // Conn is nil once the use of the connection is over.
 func (r *poolRows) Conn() *pgx.Conn {
@@ -124,40 +122,34 @@ type poolRow struct {
 
 func (r *poolRow) Scan(dest ...any) error {
 	defer r.use.end()
-	return r.row.Scan(dest...)
+	return r.use.explain(r.row.Scan(dest...))
 }
 
 // sendBatch sends a batch whose results end the use of the connection. As the
 // owner of a connection they put it back, or leave that to the transaction that the
 // batch begins.
 func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.BatchResults {
-	u, ctx, s, err := c.use(ctx, owner)
+	u, err := c.use(ctx, owner)
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
 	lasts := false
 	defer u.endUnless(&lasts)
 	var results pgx.BatchResults
-	if top := s.nesting(c); top != nil {
-		results = top.tx.SendBatch(ctx, b)
+	if top := u.s.nesting(c); top != nil {
+		results = top.tx.SendBatch(u.ctx, b)
 	} else {
-		results = s.conn.SendBatch(ctx, b)
+		results = u.s.conn.SendBatch(u.ctx, b)
 	}
-	kept := s.keepResults(&u, results)
-	lasts = kept != results
-	return kept
+	lasts = true
+	return u.keepResults(results)
 }
 
-// keepResults has results end the use. They are returned as they are if there is
-// nothing to end, and no transaction.
-func (s *session) keepResults(u *use, results pgx.BatchResults) pgx.BatchResults {
-	t := results.Tx()
-	if t == nil && !u.kept() {
-		return results
-	}
+// keepResults has results end the use, which lasts until then.
+func (u *use) keepResults(results pgx.BatchResults) pgx.BatchResults {
 	r := &batchResults{BatchResults: results, use: *u}
-	if t != nil {
-		r.tx = s.opened(&Tx{tx: t, conn: u.conn, owner: u.owner})
+	if t := results.Tx(); t != nil {
+		r.tx = u.s.opened(&Tx{tx: t, conn: u.conn, owner: u.owner})
 		r.use.owner = false
 	}
 	u.lasts(openBatch)
@@ -174,9 +166,9 @@ type batchResults struct {
 }
 
 // live is an error if the transaction was ended, and its connection put, before
-// the results were closed.
+// the results were closed. Who shares a connection has it until they are.
 func (r *batchResults) live() error {
-	if r.tx == nil || r.closed {
+	if r.tx == nil || r.closed || r.tx.conn.shared() || r.tx.conn.session() != nil {
 		return nil
 	}
 	return r.tx.live()
@@ -186,21 +178,27 @@ func (r *batchResults) Exec() (pgconn.CommandTag, error) {
 	if err := r.live(); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	return r.BatchResults.Exec()
+	tag, err := r.BatchResults.Exec()
+	return tag, r.use.explain(err)
 }
 
 func (r *batchResults) Query() (pgx.Rows, error) {
 	if err := r.live(); err != nil {
 		return failed{err}, err
 	}
-	return r.BatchResults.Query()
+	rows, err := r.BatchResults.Query()
+	if err != nil {
+		err = r.use.explain(err)
+		return failed{err}, err
+	}
+	return &poolRows{Rows: rows, use: r.use.part()}, nil
 }
 
 func (r *batchResults) QueryRow() pgx.Row {
 	if err := r.live(); err != nil {
 		return failed{err}
 	}
-	return r.BatchResults.QueryRow()
+	return &poolRow{row: r.BatchResults.QueryRow(), use: r.use.part()}
 }
 
 // Close closes the results and ends the use of the connection.
@@ -210,7 +208,7 @@ func (r *batchResults) Close() error {
 	}
 	r.closed = true
 	defer r.use.end()
-	return r.BatchResults.Close()
+	return r.use.explain(r.BatchResults.Close())
 }
 
 // Tx is the transaction that the batch began, nil without.

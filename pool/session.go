@@ -24,8 +24,10 @@ type session struct {
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if somebody will ask
 
+	cancels *canceller // nil if the user has one of his own, or under CloseConn
+
 	bound *boundKey // the key whose Keying has changed it
-	open  []*Tx     // while it is shared, see nest.go
+	open  []*Tx     // see nest.go
 
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow
@@ -48,12 +50,17 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		}
 	}()
 	cc.DialFunc = mortal(life, cc.DialFunc)
+	var cancels *canceller
+	if c.CancelPolicy == CancelQuery {
+		cc.BuildContextWatcherHandler = cancelHandler(cc.BuildContextWatcherHandler, func(c *canceller) { cancels = c })
+	}
 	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
 	if err != nil {
 		return nil, err
 	}
 	opened = true
 	s := newSession(p, conn, die)
+	s.cancels = cancels
 	return s, s.afterConnect(ctx)
 }
 
@@ -85,11 +92,17 @@ func (s *session) afterConnect(ctx context.Context) error {
 var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, busy or in a transaction")
 
 func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
-	raw := conn.PgConn().Conn()
+	raw := rawConn(conn.PgConn())
+	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw), rest: time.Now()}
+}
+
+// rawConn is the socket below TLS, whose own Close can block for seconds.
+func rawConn(pc *pgconn.PgConn) net.Conn {
+	raw := pc.Conn()
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw), rest: time.Now()}
+	return raw
 }
 
 // close has the hook say its goodbye, and then the session. Whatever the hook

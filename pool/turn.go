@@ -12,35 +12,49 @@ const (
 // A use is one use of a connection, from before a statement is sent until its
 // results are closed. Under a key it is the one there can be.
 type use struct {
-	conn  *Conn              // nil once it is over
-	owner bool               // puts conn back then
-	stop  context.CancelFunc // of a context that also ends with the lease
+	conn   *Conn // nil once it is over
+	s      *session
+	ctx    context.Context    // for the statement: it also ends with the lease
+	stop   context.CancelFunc // of ctx
+	ended  error              // of ctx, if it had ended before the use did
+	owner  bool               // puts conn back then
+	within bool               // another use, which goes on after it
 }
 
-// use begins one. The statement must be sent with the context it returns, and the
-// use be ended; without one an owner puts the connection back now. The error is ErrNotLeased, ErrBusy, or that of the rollback of what
-// another holder left open.
-func (c *Conn) use(ctx context.Context, owner bool) (u use, _ context.Context, _ *session, err error) {
+// use begins one, which must be ended; without one an owner puts the connection
+// back now. The error is ErrNotLeased, ErrBusy, or that of the rollback of what was
+// left open.
+func (c *Conn) use(ctx context.Context, owner bool) (u use, err error) {
+	if u, err = c.turn(ctx, owner); err != nil {
+		return u, err
+	}
+	if len(u.s.open) == 0 {
+		return u, nil
+	}
+	proper := false
+	defer u.endUnless(&proper)
+	err = u.explain(u.s.dropAbandoned(u.ctx))
+	proper = err == nil
+	return u, err
+}
+
+// turn is use without a look at what was left open.
+func (c *Conn) turn(ctx context.Context, owner bool) (u use, err error) {
 	if c == nil {
-		return u, ctx, nil, ErrNotLeased
+		return u, ErrNotLeased
 	}
 	s, err := c.lease().Use(aStatement)
 	if err != nil {
 		if owner {
 			c.Release()
 		}
-		return u, ctx, nil, err
+		return u, err
 	}
-	u = use{conn: c, owner: owner}
-	if !c.shared() {
-		return u, ctx, s, nil
+	u = use{conn: c, s: s, ctx: ctx, owner: owner}
+	if c.shared() {
+		u.ctx, u.stop = untilEnd(ctx, c.lease().Context())
 	}
-	ctx, u.stop = untilEnd(ctx, c.lease().Context())
-	proper := false
-	defer u.endUnless(&proper)
-	err = s.dropOrphans(ctx)
-	proper = err == nil
-	return u, ctx, s, err
+	return u, nil
 }
 
 // shared says that others may hold the connection too.
@@ -49,8 +63,12 @@ func (c *Conn) shared() bool { return c.lease().Key() != nil }
 // lasts says that the use goes on after the call: its results are open.
 func (u *use) lasts(doing string) { u.conn.lease().Doing(doing) }
 
-// kept says that results must tell their end.
-func (u *use) kept() bool { return u.owner || u.conn.shared() }
+// part is a use within u, for results that are part of others.
+func (u *use) part() use {
+	p := *u
+	p.within, p.owner, p.stop = true, false, nil
+	return p
+}
 
 // end ends the use. Calling it again does nothing.
 func (u *use) end() {
@@ -59,6 +77,12 @@ func (u *use) end() {
 		return
 	}
 	u.conn = nil
+	if u.ctx.Err() != nil {
+		u.ended = endedError(u.ctx)
+	}
+	if u.within {
+		return
+	}
 	if u.stop != nil {
 		u.stop()
 	}
@@ -73,6 +97,19 @@ func (u *use) endUnless(lasts *bool) {
 	if !*lasts {
 		u.end()
 	}
+}
+
+// explain adds the error of the statement's context to what the server says of a
+// statement that was cancelled.
+func (u *use) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	ended := u.ended
+	if u.conn != nil && u.ctx.Err() != nil {
+		ended = endedError(u.ctx)
+	}
+	return explain(ended, err)
 }
 
 // untilEnd is ctx, but ends with that of a lease too, if it is another's.

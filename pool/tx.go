@@ -26,103 +26,136 @@ type Tx struct {
 // errTxPut is the answer of a transaction whose connection was put without it.
 var errTxPut = fmt.Errorf("%w: %w", ErrNotLeased, pgx.ErrTxClosed)
 
-// live is an error once the transaction's connection is put back.
+// live is an error once the transaction has ended, or its connection is put back.
 func (t *Tx) live() error {
 	switch {
-	case t.conn.session() != nil:
-		return nil
 	case t.ended:
 		return pgx.ErrTxClosed
-	default:
+	case t.conn.session() == nil:
 		return errTxPut
+	default:
+		return nil
 	}
 }
 
 // use is the connection's, for a transaction that is live.
-func (t *Tx) use(ctx context.Context) (use, context.Context, *session, error) {
+func (t *Tx) use(ctx context.Context) (use, error) {
 	if err := t.live(); err != nil {
-		return use{}, ctx, nil, err
+		return use{}, err
 	}
 	return t.conn.use(ctx, false)
 }
 
 // Begin begins a savepoint.
 func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	u, ctx, s, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer u.end()
-	nested, err := t.tx.Begin(ctx)
+	nested, err := t.tx.Begin(u.ctx)
 	if err != nil {
-		return nil, err
+		return nil, u.explain(err)
 	}
-	return s.opened(&Tx{tx: nested, conn: t.conn}), nil
+	return u.s.opened(&Tx{tx: nested, conn: t.conn}), nil
 }
 
-// Commit commits, and puts the connection back if the transaction has it. After
-// the end it is an error that is pgx.ErrTxClosed, and safe.
-func (t *Tx) Commit(ctx context.Context) error { return t.end(ctx, t.tx.Commit) }
+// Commit commits, and puts the connection back if the transaction has it. With a
+// ctx that has ended it rolls back, as Rollback does then, and returns ctx's error.
+// After the end it is an error that is pgx.ErrTxClosed, and safe.
+func (t *Tx) Commit(ctx context.Context) error {
+	if ctx.Err() != nil {
+		if err := t.abandon(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("commit: %w", endedError(ctx))
+	}
+	return t.end(ctx, t.tx.Commit)
+}
 
 // Rollback rolls back, and puts the connection back if the transaction has it.
-// After the end it is an error that is pgx.ErrTxClosed, and safe, so that it
-// can be deferred.
-func (t *Tx) Rollback(ctx context.Context) error { return t.end(ctx, t.tx.Rollback) }
+// With a ctx that has ended it leaves the first to the pool, which does it before
+// the connection is used again: it costs nobody a connection, and is no error. After
+// the end it is an error that is pgx.ErrTxClosed, and safe, so that it can be
+// deferred.
+func (t *Tx) Rollback(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return t.abandon(ctx)
+	}
+	return t.end(ctx, t.tx.Rollback)
+}
 
 func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
-	u, ctx, s, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return err
 	}
 	u.owner = t.owner
 	defer u.end()
 	t.ended = true
-	s.ended(t)
-	return how(ctx)
+	u.s.ended(t)
+	return u.explain(how(u.ctx))
+}
+
+// abandon leaves the rollback to the next use of the connection, or to its put.
+func (t *Tx) abandon(ctx context.Context) error {
+	if err := t.live(); err != nil {
+		return err
+	}
+	u, err := t.conn.turn(ctx, false)
+	if err != nil {
+		return err
+	}
+	u.owner = t.owner
+	defer u.end()
+	t.ended = true
+	return nil
 }
 
 // CopyFrom copies rows into a table.
 func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	u, ctx, _, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer u.end()
-	return t.tx.CopyFrom(ctx, table, columns, rows)
+	n, err := t.tx.CopyFrom(u.ctx, table, columns, rows)
+	return n, u.explain(err)
 }
 
 // SendBatch sends the statements of a batch.
 func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	u, ctx, s, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
 	lasts := false
 	defer u.endUnless(&lasts)
-	results := t.tx.SendBatch(ctx, b)
-	kept := s.keepResults(&u, results)
-	lasts = kept != results
-	return kept
+	results := u.keepResults(t.tx.SendBatch(u.ctx, b))
+	lasts = true
+	return results
 }
 
 // Prepare prepares a statement.
 func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	u, ctx, _, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer u.end()
-	return t.tx.Prepare(ctx, name, sql)
+	d, err := t.tx.Prepare(u.ctx, name, sql)
+	return d, u.explain(err)
 }
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	u, ctx, _, err := t.use(ctx)
+	u, err := t.use(ctx)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	defer u.end()
-	return t.tx.Exec(ctx, sql, args...)
+	tag, err := t.tx.Exec(u.ctx, sql, args...)
+	return tag, u.explain(err)
 }
 
 // Query runs a query; the rows must be closed before the next statement.
@@ -161,20 +194,23 @@ func (t *Tx) Conn() *pgx.Conn { return t.conn.Conn() }
 // begin begins a transaction. The owner of a connection puts it back at the end of
 // that, or of the attempt.
 func (c *Conn) begin(ctx context.Context, owner bool, opts pgx.TxOptions) (pgx.Tx, error) {
-	u, ctx, s, err := c.use(ctx, owner)
+	u, err := c.use(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
 	defer u.end()
+	if u.ctx.Err() != nil { // pgx would close the connection
+		return nil, fmt.Errorf("begin: %w", endedError(u.ctx))
+	}
 	var t pgx.Tx
 	if c.shared() {
-		t, err = s.begin(ctx, opts)
+		t, err = u.s.begin(u.ctx, opts)
 	} else {
-		t, err = s.conn.BeginTx(ctx, opts)
+		t, err = u.s.conn.BeginTx(u.ctx, opts)
 	}
 	if err != nil {
-		return nil, err
+		return nil, u.explain(err)
 	}
 	u.owner = false
-	return s.opened(&Tx{tx: t, conn: c, owner: owner}), nil
+	return u.s.opened(&Tx{tx: t, conn: c, owner: owner}), nil
 }

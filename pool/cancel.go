@@ -1,0 +1,139 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+)
+
+// A CancelPolicy says what becomes of a connection whose statement's context ends.
+type CancelPolicy uint8
+
+const (
+	// CancelQuery has the server cancel the statement, and keeps the connection if
+	// it is certain that the server has done so. That takes 250 ms at most.
+	CancelQuery CancelPolicy = iota
+	// CloseConn closes the connection, as pgx does by itself.
+	CloseConn
+)
+
+// cancelGrace is how long after the end of its context a statement may go on.
+const cancelGrace = 250 * time.Millisecond
+
+// A canceller cancels the statement that its connection runs. A cancel request is
+// meant for a connection, not for a statement: one that arrives late hits whatever
+// runs then. So the statement is not over before the server has ended the
+// connection that the request came on, since it has told the backend by then; and if
+// it does not, the connection is closed.
+//
+// pgx calls HandleCancel in a goroutine of its own and then, in that of the
+// statement, HandleUnwatchAfterCancel.
+type canceller struct {
+	conn   *pgconn.PgConn
+	until  time.Time
+	told   chan bool // cap 1: whether the server has told the backend
+	broken bool      // the connection is closed
+}
+
+var _ ctxwatch.Handler = (*canceller)(nil)
+
+// cancelHandler makes the handler of a connection, unless the user has one of his own.
+func cancelHandler(theirs func(*pgconn.PgConn) ctxwatch.Handler, keep func(*canceller)) func(*pgconn.PgConn) ctxwatch.Handler {
+	return func(conn *pgconn.PgConn) ctxwatch.Handler {
+		h := theirs(conn)
+		if d, ok := h.(*pgconn.DeadlineContextWatcherHandler); !ok || d.DeadlineDelay != 0 {
+			return h
+		}
+		c := &canceller{conn: conn}
+		keep(c)
+		return c
+	}
+}
+
+// HandleCancel is the end of the statement's context.
+func (c *canceller) HandleCancel(context.Context) {
+	c.until = time.Now().Add(cancelGrace)
+	_ = c.conn.Conn().SetDeadline(c.until)
+	c.told = make(chan bool, 1)
+	go func(told chan<- bool, until time.Time) { told <- requestCancel(c.conn, until) }(c.told, c.until)
+}
+
+// HandleUnwatchAfterCancel is the end of the statement. It trusts no other clock
+// than its own: the DialFunc that the request goes through may be anybody's.
+func (c *canceller) HandleUnwatchAfterCancel() {
+	timer := time.NewTimer(time.Until(c.until))
+	defer timer.Stop()
+	select {
+	case told := <-c.told:
+		if told {
+			_ = c.conn.Conn().SetDeadline(time.Time{})
+			return
+		}
+	case <-timer.C:
+	}
+	c.broken = true
+	_ = rawConn(c.conn).Close()
+}
+
+// wasTold is the key of a context that asks whether the server has ended the
+// connection of a cancel request. Its value is a *bool.
+type wasTold struct{}
+
+// requestCancel says whether the server has told the backend.
+func requestCancel(conn *pgconn.PgConn, until time.Time) bool {
+	told := false
+	ctx, cancel := context.WithDeadline(context.WithValue(context.Background(), wasTold{}, &told), until)
+	defer cancel()
+	err := conn.CancelRequest(ctx)
+	return err == nil && told
+}
+
+// cancelConn is the connection of a cancel request.
+type cancelConn struct {
+	net.Conn
+	stop func() bool
+	told *bool // nil if nobody asks
+}
+
+// Read notices the server's end of the connection. Under TLS too it is seen here.
+func (c cancelConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.told != nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		*c.told = true
+	}
+	return n, err
+}
+
+func (c cancelConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
+}
+
+// queryCanceled is the server's code for a statement that was cancelled.
+const queryCanceled = "57014"
+
+// explain adds the error of a context that has ended to what the server says
+// then.
+func explain(ended, err error) error {
+	var e *pgconn.PgError
+	if ended == nil || !errors.As(err, &e) || e.Code != queryCanceled {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ended, err)
+}
+
+// endedError is the error of a context that has ended, and its cause.
+func endedError(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != err {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}

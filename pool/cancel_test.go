@@ -1,0 +1,194 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// soon is a context that ends while a statement runs.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+const sleeps = "select pg_sleep(20)"
+
+// TestCancelKeepsTheConnection cancels every kind of statement: the error is that of
+// the context, and the connection stays.
+func TestCancelKeepsTheConnection(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	ctx := background(t)
+	before := backend(t, p)
+	for name, run := range map[string]func(ctx context.Context, c *pool.Conn) error{
+		"Exec":     func(ctx context.Context, c *pool.Conn) error { _, err := c.Exec(ctx, sleeps); return err },
+		"QueryRow": func(ctx context.Context, c *pool.Conn) error { return c.QueryRow(ctx, sleeps).Scan(nil) },
+		"Query": func(ctx context.Context, c *pool.Conn) error {
+			rows, err := c.Query(ctx, sleeps)
+			if err != nil {
+				return err
+			}
+			rows.Next()
+			return rows.Err()
+		},
+		"Query, all at once": func(ctx context.Context, c *pool.Conn) error {
+			rows, _ := c.Query(ctx, sleeps)
+			_, err := pgx.CollectRows(rows, pgx.RowTo[any])
+			return err
+		},
+		"SendBatch": func(ctx context.Context, c *pool.Conn) error {
+			var b pgx.Batch
+			b.Queue(sleeps)
+			return c.SendBatch(ctx, &b).Close()
+		},
+		"SendBatch, a result": func(ctx context.Context, c *pool.Conn) error {
+			var b pgx.Batch
+			b.Queue(sleeps)
+			results := c.SendBatch(ctx, &b)
+			defer results.Close()
+			_, err := results.Exec()
+			return err
+		},
+		"SendBatch, rows": func(ctx context.Context, c *pool.Conn) error {
+			var b pgx.Batch
+			b.Queue(sleeps)
+			results := c.SendBatch(ctx, &b)
+			defer results.Close()
+			return results.QueryRow().Scan(nil)
+		},
+		"Tx": func(ctx context.Context, c *pool.Conn) error {
+			tx, err := c.Begin(t.Context())
+			require.NoError(t, err)
+			defer tx.Rollback(ctx)
+			_, err = tx.Exec(ctx, sleeps)
+			return err
+		},
+		"a savepoint": func(ctx context.Context, c *pool.Conn) error {
+			tx, err := c.Begin(t.Context())
+			require.NoError(t, err)
+			defer tx.Rollback(ctx)
+			nested, err := tx.Begin(t.Context())
+			require.NoError(t, err)
+			defer nested.Rollback(ctx)
+			return nested.QueryRow(ctx, sleeps).Scan(nil)
+		},
+		"Prepare": func(ctx context.Context, c *pool.Conn) error {
+			tx, err := c.Begin(t.Context())
+			require.NoError(t, err)
+			defer tx.Rollback(ctx)
+			_, err = tx.Exec(ctx, "do $$ begin perform pg_sleep(20); end $$")
+			return err
+		},
+	} {
+		c := get(t, p)
+		err := run(soon(t), c)
+		assert.ErrorIs(t, err, context.DeadlineExceeded, name)
+		var e *pgconn.PgError
+		assert.ErrorAs(t, err, &e, name)
+		require.NoError(t, p.PutConn(c))
+	}
+	_, err := p.Exec(soon(t), sleeps)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, before, backend(t, p))
+	assert.EqualValues(t, 1, p.Stat().NewConnsCount())
+
+	cancelled, cancel := context.WithCancelCause(ctx)
+	why := errors.New("the user has left")
+	time.AfterFunc(30*time.Millisecond, func() { cancel(why) })
+	_, err = p.Exec(cancelled, sleeps)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, err, why)
+}
+
+// TestLateCancel has contexts end at about the same time as their statements: no
+// statement after it is hit by the cancel.
+func TestLateCancel(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	ctx := background(t)
+	before := backend(t, p)
+	cancelled := 0
+	for i := range 2000 {
+		late, cancel := context.WithTimeout(ctx, time.Duration(i%40)*50*time.Microsecond)
+		_, err := p.Exec(late, "select pg_sleep(0.001)")
+		if err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			cancelled++
+		}
+		cancel()
+		_, err = p.Exec(ctx, "select 1")
+		require.NoError(t, err, "statement %d, after %d cancels", i, cancelled)
+	}
+	t.Logf("%d cancelled", cancelled)
+	assert.Positive(t, cancelled)
+	assert.Equal(t, before, backend(t, p))
+}
+
+// TestEndedContextsCostNoConnection: what pgx closes a connection for.
+func TestEndedContextsCostNoConnection(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	ctx := background(t)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	before := backend(t, p)
+	_, err := p.Exec(ctx, "create table t (n int)")
+	require.NoError(t, err)
+
+	tx, err := p.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "insert into t values (1)")
+	require.NoError(t, err)
+	require.ErrorIs(t, tx.Commit(ended), context.Canceled)
+	require.ErrorIs(t, tx.Rollback(ctx), pgx.ErrTxClosed)
+
+	c := get(t, p)
+	_, err = c.Begin(ended)
+	require.ErrorIs(t, err, context.Canceled)
+	tx, err = c.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "insert into t values (2)")
+	require.NoError(t, err)
+	nested, err := tx.Begin(ctx)
+	require.NoError(t, err)
+	_, err = nested.Exec(ctx, "insert into t values (3)")
+	require.NoError(t, err)
+	require.NoError(t, nested.Rollback(ended))
+	require.ErrorIs(t, nested.Rollback(ended), pgx.ErrTxClosed)
+	require.NoError(t, tx.Commit(ctx), "without what the savepoint had")
+	tx, err = c.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "insert into t values (4)")
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(ended))
+	_, err = c.Exec(ctx, "insert into t values (5)")
+	require.NoError(t, err, "outside the transaction")
+	require.NoError(t, p.PutConn(c))
+
+	rows, _ := p.Query(ctx, "select n from t order by n")
+	ns, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	require.NoError(t, err)
+	assert.Equal(t, []int{2, 5}, ns)
+	assert.Equal(t, before, backend(t, p))
+}
+
+// TestCloseConn is pgx's own way.
+func TestCloseConn(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.CancelPolicy = 1, pool.CloseConn })
+	before := backend(t, p)
+	_, err := p.Exec(soon(t), sleeps)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.NotEqual(t, before, backend(t, p))
+}
+
+// backend is the process that serves the next statement.
+func backend(t *testing.T, p *pool.Pool) (pid int) {
+	require.NoError(t, p.QueryRow(background(t), "select pg_backend_pid()").Scan(&pid))
+	return pid
+}
