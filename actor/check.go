@@ -9,13 +9,15 @@ type rounds[R any] struct {
 	began time.Duration // when this one did
 	left  int           // slots of this round not yet visited
 	job   *job[R]       // checks one
+	doubt bool          // an alarm asks for a round
+	alarm bool          // this round is for one
 }
 
 // inspect begins a round when it is time, or goes on with it.
 func (m *machine[R]) inspect(now time.Duration) {
 	r := &m.round
-	if now >= r.at {
-		r.at, r.began, r.left = never, now, m.idle()
+	if now >= r.at || r.doubt && !m.shut {
+		r.at, r.began, r.left, r.alarm, r.doubt = never, now, m.idle(), r.doubt, false
 	}
 	switch {
 	case !m.span.on && (!m.cfg.KeepAlive || m.open == 0):
@@ -35,8 +37,8 @@ func (m *machine[R]) visit(now time.Duration) *job[R] {
 		kind = checkJob
 	}
 	for ; m.round.left > 0; m.round.left-- {
-		if m.shut || kind == lookJob && m.cfg.Look == nil {
-			m.round.left = 0
+		if m.shut {
+			m.round.left, m.round.doubt = 0, m.round.doubt || m.round.alarm
 			return nil
 		}
 		sl := m.turn(now)
@@ -44,7 +46,10 @@ func (m *machine[R]) visit(now time.Duration) *job[R] {
 		case sl == nil:
 			m.round.left = 0
 			return nil
-		case now-sl.since >= m.cfg.CheckPeriod:
+		case m.doubtful(sl):
+			m.round.left--
+			return m.startMend(now, sl, checkJob)
+		case now-sl.since >= m.cfg.CheckPeriod && (kind == checkJob || m.cfg.Look != nil):
 			m.round.left--
 			return m.startMend(now, sl, kind)
 		}

@@ -186,6 +186,7 @@ const (
 	Clean                  // Config.Clean first
 	Check                  // Config.Check first
 	Discard                // close it
+	Alarm                  // close it, and have Config.Check look at the others: what broke it may have broken them
 )
 
 // An OutagePolicy says what happens to waiters in an outage: Open fails and

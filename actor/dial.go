@@ -72,7 +72,7 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 	}
 	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
 	m.ids++
-	sl.desk = record[R]{id: m.ids, index: len(m.slots), proven: true, place: inHand}
+	sl.desk = record[R]{id: m.ids, index: len(m.slots), proven: true, place: inHand, alarms: j.alarms}
 	m.age(now, sl)
 	m.slots = append(m.slots, sl)
 	m.open++

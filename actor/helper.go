@@ -86,6 +86,8 @@ func (s *Supervisor[R]) follow(ctx context.Context, v Verdict, r R) error {
 		return s.cfg.Clean(ctx, r)
 	case v == Check && s.cfg.Check != nil:
 		return s.cfg.Check(ctx, r)
+	case v == Alarm:
+		return ErrAlarm
 	default:
 		return errUnfit
 	}

@@ -18,6 +18,7 @@ type job[R any] struct {
 	freed    bool
 	epoch    uint64      // of a dial: the outage's epoch
 	resets   uint64      // of a dial
+	alarms   uint64      // when it began
 	bound    *binding[R] // of a look: the key it is done for
 	binds    bool        // and whether Bind is called
 	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did,
@@ -68,6 +69,7 @@ func (k jobKind) mends() bool { return k >= judgeJob && k <= checkJob }
 const hedge = time.Second
 
 func (m *machine[R]) start(j *job[R]) {
+	j.alarms = m.alarms
 	m.jobs = append(m.jobs, j)
 	m.fx.start(j)
 }
@@ -196,6 +198,7 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 		m.vetted(j)
 	}
 	m.keepPromise(j)
+	m.learn(j)
 	switch {
 	case j.freed:
 		m.startClose(now, j.slot, true)

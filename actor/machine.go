@@ -36,6 +36,7 @@ type machine[R any] struct {
 	ids      uint64
 	sweep    bool          // somebody may have put a recalled slot on the shelf
 	tainted  bool          // a tainted slot may be in the hands
+	alarms   uint64        // stamps dials and checks: what was begun before the last is in doubt
 	expiry   time.Duration // nothing expires before
 
 	hasty    []*ticket[R]  // came since the last settle and will not wait
@@ -178,6 +179,9 @@ func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict) {
 	m.note(now, sl)
 	switch {
 	case v >= Discard || sl.desk.recalled || m.end.closing:
+		if v == Alarm {
+			m.alarm(sl)
+		}
 		m.close(now, sl)
 	case v != Keep:
 		m.mend(now, sl, v)

@@ -39,6 +39,7 @@ type record[R any] struct {
 	binding  *binding[R]   // the key it is lent under, if any
 	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
 	mended   *ticket[R]    // it was mended for this request, and not lent or laid since
+	alarms   uint64        // machine.alarms when it was known to work
 	tainted  bool          // Bind changed it for a key, and it is not bound to that
 }
 

@@ -53,6 +53,14 @@ type Config struct {
 	// Default: none.
 	PrepareConn func(ctx context.Context, c *pgx.Conn) (bool, error)
 
+	// ResetSession is called with a connection that was put, once an open
+	// transaction is rolled back and before anybody else gets it, and takes back what
+	// the borrower did to the session; [DiscardAll] does. It has 5 seconds. An error
+	// closes the connection, and so does leaving it busy or in a transaction. Every put
+	// costs a goroutine and what it does. Default: none; session state stays, as in
+	// psycopg2.
+	ResetSession func(ctx context.Context, c *pgx.Conn) error
+
 	// AfterRelease is called with a connection that was put, once an open
 	// transaction is rolled back and before anybody else gets it. It has 5 seconds;
 	// false closes the connection. Default: none.

@@ -11,7 +11,8 @@ import (
 
 // No transaction of one borrower reaches the next: what a connection is left in
 // is judged at its put, without I/O, and mended by a helper. Session state (SET,
-// temporary tables, LISTEN, advisory locks) stays, as it does in psycopg2.
+// temporary tables, LISTEN, advisory locks) stays, as it does in psycopg2, unless
+// ResetSession is given.
 
 // idle is the transaction status outside a transaction.
 const idle = 'I'
@@ -28,7 +29,7 @@ func (s *session) judge() actor.Verdict {
 	switch v := s.state(); {
 	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
 		return actor.Discard
-	case v == actor.Keep && (c.AfterRelease != nil || s.bound != nil):
+	case v == actor.Keep && (c.ResetSession != nil || c.AfterRelease != nil || s.bound != nil || s.stale()):
 		return actor.Clean
 	default:
 		return v
@@ -40,7 +41,9 @@ func (s *session) judge() actor.Verdict {
 func (s *session) state() actor.Verdict {
 	pc := s.conn.PgConn()
 	switch {
-	case pc.IsClosed(), pc.IsBusy(), s.cancels != nil && s.cancels.broken: // busy: rows half read
+	case pc.IsClosed():
+		return s.unlucky()
+	case pc.IsBusy(), s.cancels != nil && s.cancels.broken: // busy: rows half read
 		return actor.Discard
 	case pc.TxStatus() != idle:
 		return actor.Clean
@@ -49,16 +52,29 @@ func (s *session) state() actor.Verdict {
 	}
 }
 
-// clean rolls back, takes back what was done for a key, and calls AfterRelease.
+// clean rolls back, takes back what was done to the session, and calls the hooks.
 func (s *session) clean(ctx context.Context) error {
 	if s.conn.PgConn().TxStatus() != idle {
 		if err := s.rollback(ctx); err != nil {
 			return err
 		}
 	}
+	if s.stale() {
+		if err := s.validate(ctx); err != nil {
+			return err
+		}
+	}
 	if s.bound != nil {
 		if err := s.unbind(ctx); err != nil {
 			return err
+		}
+	}
+	if reset := s.pool.config.ResetSession; reset != nil {
+		if err := reset(ctx, s.conn); err != nil {
+			return err
+		}
+		if s.state() != actor.Keep {
+			return errUnfitReset
 		}
 	}
 	hook := s.pool.config.AfterRelease
@@ -72,6 +88,8 @@ func (s *session) clean(ctx context.Context) error {
 	}
 	return nil
 }
+
+var errUnfitReset = errors.New("ResetSession left the connection closed, busy or in a transaction")
 
 var errAfterRelease = errors.New("AfterRelease gave up the connection")
 

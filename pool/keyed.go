@@ -124,38 +124,3 @@ func (s *session) unbind(ctx context.Context) error {
 	}
 	return s.reset(ctx)
 }
-
-// reset makes the session as good as new. Its statements go first: DISCARD ALL
-// alone would leave pgx with names that the server has forgotten.
-func (s *session) reset(ctx context.Context) error {
-	if err := s.conn.DeallocateAll(ctx); err != nil {
-		return err
-	}
-	if err := s.conn.PgConn().Exec(ctx, "discard all").Close(); err != nil {
-		return err
-	}
-	s.forgetNotifications()
-	hook := s.pool.config.AfterConnect
-	if hook == nil {
-		return nil
-	}
-	if err := hook(ctx, s.conn); err != nil {
-		return err
-	}
-	if s.state() != actor.Keep {
-		return errUnfitAfterConnect
-	}
-	return nil
-}
-
-// forgetNotifications drops those that pgx has received, and nobody asked for. A
-// context that has ended keeps it from waiting for more.
-func (s *session) forgetNotifications() {
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	for {
-		if n, _ := s.conn.WaitForNotification(ended); n == nil {
-			return
-		}
-	}
-}

@@ -77,6 +77,9 @@ type poolRows struct {
 func (r *poolRows) Close() {
 	defer r.use.end()
 	r.Rows.Close()
+	if r.use.conn != nil {
+		r.use.s.notice(r.Rows.Err())
+	}
 }
 
 func (r *poolRows) Next() bool {

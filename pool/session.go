@@ -26,6 +26,9 @@ type session struct {
 
 	cancels *canceller // nil if the user has one of his own, or under CloseConn
 
+	alarmed  bool // its failure may be others' too
+	readOnly bool // the server has refused a write
+
 	bound *boundKey // the key whose Keying has changed it
 	open  []*Tx     // see nest.go
 
@@ -50,17 +53,17 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		}
 	}()
 	cc.DialFunc = mortal(life, cc.DialFunc)
-	var cancels *canceller
+	s := &session{pool: p, die: die}
+	cc.OnPgError = s.hear(cc.OnPgError)
 	if c.CancelPolicy == CancelQuery {
-		cc.BuildContextWatcherHandler = cancelHandler(cc.BuildContextWatcherHandler, func(c *canceller) { cancels = c })
+		cc.BuildContextWatcherHandler = cancelHandler(cc.BuildContextWatcherHandler, func(c *canceller) { s.cancels = c })
 	}
 	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
 	if err != nil {
 		return nil, err
 	}
 	opened = true
-	s := newSession(p, conn, die)
-	s.cancels = cancels
+	s.met(conn)
 	return s, s.afterConnect(ctx)
 }
 
@@ -91,9 +94,10 @@ func (s *session) afterConnect(ctx context.Context) error {
 
 var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, busy or in a transaction")
 
-func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
+// met gives a session its connection.
+func (s *session) met(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
-	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw), rest: time.Now()}
+	s.conn, s.raw, s.peek, s.rest = conn, raw, newPeeker(raw), time.Now()
 }
 
 // rawConn is the socket below TLS, whose own Close can block for seconds.

@@ -106,8 +106,11 @@ func (u *use) explain(err error) error {
 		return nil
 	}
 	ended := u.ended
-	if u.conn != nil && u.ctx.Err() != nil {
-		ended = endedError(u.ctx)
+	if u.conn != nil { // else the session may be another's by now
+		u.s.notice(err)
+		if u.ctx.Err() != nil {
+			ended = endedError(u.ctx)
+		}
 	}
 	return explain(ended, err)
 }

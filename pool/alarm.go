@@ -1,0 +1,75 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pgactor/pgactor/actor"
+)
+
+// Some failures of a statement tell of more than its own connection: the server
+// was shut down, or the way to it is broken, or it is no longer the one that takes
+// writes. The session notes them for the judge.
+
+// hear has a session hear what the server says, whoever uses the connection. It
+// returns what it would have returned without.
+func (s *session) hear(theirs pgconn.PgErrorHandler) pgconn.PgErrorHandler {
+	return func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
+		switch e.Code {
+		case "57P01", "57P02", "57P03": // shut down, crashed, not up yet
+			s.alarmed = true
+		case "25006": // read-only transaction
+			s.readOnly = true
+		}
+		return theirs == nil || theirs(conn, e)
+	}
+}
+
+// notice looks at the error of a statement for a broken connection.
+func (s *session) notice(err error) {
+	if err == nil {
+		return
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			s.alarmed = true
+		}
+	}
+}
+
+// unlucky is the verdict on a closed connection.
+func (s *session) unlucky() actor.Verdict {
+	if s.alarmed {
+		return actor.Alarm
+	}
+	return actor.Discard
+}
+
+// wantsWrites says that the configuration asks for a server that takes writes.
+func (c *Config) wantsWrites() bool {
+	f := c.ConnConfig.ValidateConnect
+	return f != nil && (same(f, pgconn.ValidateConnectTargetSessionAttrsReadWrite) ||
+		same(f, pgconn.ValidateConnectTargetSessionAttrsPrimary))
+}
+
+func same(f, g pgconn.ValidateConnectFunc) bool {
+	return reflect.ValueOf(f).Pointer() == reflect.ValueOf(g).Pointer()
+}
+
+// stale says that the server has refused a write, though the configuration asks for
+// one that takes them. It may have been the transaction that forbade it.
+func (s *session) stale() bool { return s.readOnly && s.pool.config.wantsWrites() }
+
+// validate asks the server again what it was asked after connecting. If the answer
+// has changed, as by a failover, it has for all connections that are as old.
+func (s *session) validate(ctx context.Context) error {
+	if err := s.pool.config.ConnConfig.ValidateConnect(ctx, s.conn.PgConn()); err != nil {
+		return errors.Join(actor.ErrStale, err)
+	}
+	s.readOnly = false
+	return nil
+}
