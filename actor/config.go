@@ -32,8 +32,8 @@ type Config[R any] struct {
 	// Kill makes whoever works with r fail soon, as closing a socket does. It
 	// must be safe at any moment, from any goroutine, beside any other use of
 	// r. It is called for a resource still lent when CloseAll runs out of
-	// time, and for one whose Clean or Check ignores its context. Nil: such a
-	// resource is let go without a word.
+	// time, for one in whose lease's turn EndGrace has passed, and for one whose Clean
+	// or Check ignores its context. Nil: such a resource is let go without a word.
 	Kill func(r R)
 
 	// Judge is asked at every put what is to be done with r, in the borrower's

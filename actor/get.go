@@ -3,7 +3,6 @@ package actor
 import (
 	"context"
 	"fmt"
-	"reflect"
 )
 
 // A Request says which resource a get asks for and how long it waits. The zero
@@ -111,13 +110,16 @@ func (s *Supervisor[R]) checkRequest(r Request) error {
 	}
 }
 
-func checkKey(key any) error {
+// checkKey compares the key, which panics if it cannot be.
+func checkKey(key any) (err error) {
 	if key == nil {
 		return &KeyError{key, "is nil"}
 	}
-	if !reflect.ValueOf(key).Comparable() {
-		return &KeyError{key, "not comparable"}
-	}
+	defer func() {
+		if recover() != nil {
+			err = &KeyError{key, "not comparable"}
+		}
+	}()
 	if key != key {
 		return &KeyError{key, "not equal to itself"}
 	}

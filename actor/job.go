@@ -209,8 +209,8 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 		m.back(now, j.slot, Keep)
 		if j.slot.desk.place == inHand {
 			j.slot.desk.vetted, j.slot.desk.mended = j.bound, j.caller
-			j.slot.desk.tainted = j.binds
-			m.tainted = m.tainted || j.binds
+			j.slot.desk.tainted = j.binds && j.refusal == nil
+			m.tainted = m.tainted || j.slot.desk.tainted
 		}
 	}
 }

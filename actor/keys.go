@@ -119,7 +119,7 @@ func (m *machine[R]) judge(now time.Duration, sl *slot[R]) {
 
 // takeAway kills what is lent under a key whose holder does not let go of it.
 func (m *machine[R]) takeAway(now time.Duration, sl *slot[R]) {
-	if sl.desk.place == away && sl.desk.binding != nil {
+	if sl.desk.binding != nil {
 		m.revokeOne(now, sl)
 	}
 }

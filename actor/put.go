@@ -142,8 +142,9 @@ func (l *Lease[R]) Discard() error {
 }
 
 // PutKey puts the newest lease that key has: of those got with ctx, or with one
-// that ends with it, if there are any, else of all. With discard the resource is
-// closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
+// that ends with it, if there are any, else of all. If ctx has ended only the former
+// count, and that there are none is no error: they have gone back. With discard the
+// resource is closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
 // lease, [*KeyError], ErrClosed.
 func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error {
 	if err := checkKey(key); err != nil {
@@ -159,20 +160,28 @@ func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error
 	case !ok:
 		return ErrClosed
 	case share == nil:
-		return ErrNotLeased
+		return noneOf(ctx)
 	}
 	done := ctx.Done()
 	sh := <-share
 	h := sh.newest(done)
 	if h == nil {
 		share <- sh
-		return ErrNotLeased
+		return noneOf(ctx)
 	}
 	v := Keep
 	if discard {
 		v = Discard
 	}
 	return h.giveBackWith(sh, v)
+}
+
+// noneOf is the answer to a PutKey that finds nothing to put.
+func noneOf(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return ErrNotLeased
 }
 
 // Take takes the resource out of the supervisor for good and frees its place:

@@ -102,7 +102,7 @@ func (r *rig) settles(effects ...string) {
 func (r *rig) get(name string) { r.getWith(name, Request{}) }
 
 func (r *rig) getWith(name string, q Request) {
-	t := &ticket[int]{ctx: context.WithValue(context.Background(), rigKey{}, name), key: q.Key, patience: q.Patience}
+	t := &ticket[int]{ctx: context.WithValue(context.Background(), rigKey{}, name), key: q.Key, binds: q.Bind, patience: q.Patience}
 	r.tickets[name] = t
 	r.m.get(r.now, t)
 }
@@ -154,7 +154,7 @@ func (r *rig) reuse(name string, request *ticket[int]) {
 	t := r.tickets[name]
 	require.Contains(r, r.answers, t)
 	delete(r.answers, t)
-	t.ctx, t.key, t.patience, t.asks = request.ctx, request.key, request.patience, request.asks
+	t.ctx, t.key, t.binds, t.patience, t.asks = request.ctx, request.key, request.binds, request.patience, request.asks
 	r.m.get(r.now, t)
 }
 
@@ -372,7 +372,7 @@ func (r *rig) audit() {
 	}
 	require.Equal(r, []int{count, unkeyed}, []int{m.queue.len, m.queue.unkeyed})
 	for _, j := range m.jobs {
-		if j.bound != nil {
+		if j.bound != nil || j.caller != nil {
 			promised++
 		}
 	}

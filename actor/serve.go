@@ -93,8 +93,8 @@ func (m *machine[R]) rested(now time.Duration, sl *slot[R]) bool {
 // unvetted says whether sl must be looked at, or prepared, before it is bound
 // to a key.
 func (m *machine[R]) unvetted(now time.Duration, b *binding[R], sl *slot[R]) bool {
-	prepares := m.cfg.Prepare != nil || b.waiters[0].binds
-	return m.rested(now, sl) || prepares && sl.desk.vetted != b
+	r, binds := &sl.desk, b.waiters[0].binds
+	return m.rested(now, sl) || binds && !r.tainted || m.cfg.Prepare != nil && r.vetted != b
 }
 
 // look has a slot looked at for a key. Others may be served meanwhile.

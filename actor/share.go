@@ -182,7 +182,7 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 		return ErrNotLeased
 	}
 	h.put, h.exposed = true, false
-	h.verdict = max(h.verdict, v)
+	h.verdict = v
 	if h.ended {
 		h.tell(s)
 		h.share <- s
@@ -241,14 +241,15 @@ func (h *hold[R]) take(ask func() error) error {
 	return h.explain(err)
 }
 
-// newest is the youngest hold of those whose context ends with done, or of all.
+// newest is the youngest hold of those whose context ends with done, or of all
+// unless that has ended: then they have gone back.
 func (s *sharing[R]) newest(done <-chan struct{}) *hold[R] {
 	for i := len(s.holds) - 1; i >= 0; i-- {
 		if h := s.holds[i]; h.done == done {
 			return h
 		}
 	}
-	if n := len(s.holds); n > 0 {
+	if n := len(s.holds); n > 0 && (done == nil || !isClosed(done)) {
 		return s.holds[n-1]
 	}
 	return nil

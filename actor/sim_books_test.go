@@ -60,6 +60,7 @@ func (w *simWorld) booksOfSlots() {
 		w.must(r.recalled == isClosed(sl.recall), "booksOfSlots", "thing %d recalled: %v", th.id, r.recalled)
 		w.must((r.binding != nil) == (th.refs > 0), "booksOfKeys", "thing %d has %d references", th.id, th.refs)
 		w.must(r.place == simPlace(th), "booksOfSlots", "thing %d is with %s, its place is %d", th.id, simOwners[th.owner], r.place)
+		w.changedIsBooked(sl)
 		if r.place == inHand {
 			held++
 		}
@@ -157,6 +158,7 @@ func (w *simWorld) checkSettled() {
 	w.inv3NobodyWaitsBesideIdle()
 	w.inv3DemandIsMet()
 	w.inv8NothingOldAtRest()
+	w.changedIsJudged()
 	w.everyPauseReturns()
 	w.nothingOldIsLent()
 	w.onlyUnneededIsClosed()

@@ -20,6 +20,7 @@ type simBorrower struct {
 
 	// Of the request.
 	key      int // 0: none
+	binds    bool
 	patience Patience
 	want     want
 	gaveUp   bool // its context ended before it had its slot
@@ -119,6 +120,7 @@ func (b *simBorrower) begin(w *simWorld) bool {
 	}
 	if w.in(w.keyed) {
 		b.key, b.pc = 1+w.n(w.keys), pcTicket
+		b.binds = w.in(w.binds)
 	}
 	if w.in(w.awaitsFill) {
 		b.want, b.key, b.patience, b.pc = forMinimum, 0, Wait, pcTicket
@@ -275,7 +277,7 @@ func (b *simBorrower) stepDesk(w *simWorld) {
 		b.t = w.ticket()
 		b.t.ctx, b.t.patience, b.t.asks = b.ctx, b.patience, b.want
 		if b.key > 0 {
-			b.t.key = b.key
+			b.t.key, b.t.binds = b.key, b.binds
 		}
 		b.note(w, "takes a ticket")
 		b.viaDesk, b.pc = true, pcGet
@@ -378,6 +380,10 @@ func (b *simBorrower) stepUse(w *simWorld) {
 		b.pc = pcTakeAway
 		return
 	}
+	if b.key > 0 && w.in(w.overstays) {
+		b.overstay(w)
+		return
+	}
 	b.verdict = Keep
 	switch {
 	case !w.draining && w.in(w.discards):
@@ -468,6 +474,6 @@ func (w *simWorld) ticket() *simTicket {
 }
 
 func (w *simWorld) recycle(t *simTicket) {
-	t.ctx, t.key, t.patience, t.asks, t.brings = nil, nil, Wait, forResource, brought[*simThing]{}
+	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings = nil, nil, false, Wait, forResource, brought[*simThing]{}
 	w.free = append(w.free, t)
 }

@@ -45,6 +45,7 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 		w.checkGrant(b, sl)
 		w.checkRested(th, w.clock)
 		w.must(w.pool.Prepare == nil || th.vetted == w.m.keys[b.key], "prepareIsAsked", "thing %d is bound to key %d unasked", th.id, b.key)
+		w.checkBound(b, th)
 		w.move(sl, theDesk, theSharers, nil)
 		th.key, th.bound = b.key, w.resets
 		for _, o := range w.things {
@@ -147,13 +148,23 @@ func (w *simWorld) refusedOne(err error) {
 }
 
 // checkExhausted: only who does not want to wait gets it, and only if there is
-// nothing for it.
+// nothing for it, or only a look that began when it has waited long enough.
 func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != Wait, "inv6RightError", "borrower %d waits and gets ErrExhausted", b.id)
-	w.must(w.m.hands.len() == 0, "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
 	late := b.patience == TryOnly && w.clock >= b.since+hedge
+	w.must(w.m.hands.len() == 0 || late && w.lookedFor(b), "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
 	w.must(late || !w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
+}
+
+// lookedFor is promised for who is being refused: the desk may have forgotten its key.
+func (w *simWorld) lookedFor(b *simBorrower) bool {
+	for _, h := range w.helpers {
+		if h.j.bound != nil && h.j.bound.key == b.key && w.comes(h, w.clock) {
+			return true
+		}
+	}
+	return false
 }
 
 // inReach says whether b can be served without a borrower's help, those before
@@ -432,7 +443,7 @@ func (w *simWorld) inv10CloseAllTells() {
 	if errors.As(w.m.result(), &left) {
 		named = len(left.Leases)
 	}
-	w.must(named == w.revoked, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.revoked, named)
+	w.must(named == w.revoked-w.seized, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.revoked-w.seized, named)
 	w.must(w.lent() == 0, "inv10CloseAllTells", "%d are still lent", w.lent())
 	w.must(w.forced || w.taken() == 0, "inv10CloseAllTells", "%d places are still taken", w.taken())
 }

@@ -14,9 +14,9 @@ type simConfig struct {
 	keys      int
 
 	// Of a hundred cases.
-	keyed, hasty         int // requests
+	keyed, hasty, binds  int // requests; keyed ones that have Bind called
 	awaitsFill, pauses   int // calls of Ready and Pause among them
-	takeaways            int // borrowers that keep what they have
+	takeaways, overstays int // borrowers that keep what they have; whose turn under a key never ends
 	discards, impatient  int // borrowers that discard; whose context ends early
 	unfit                int // verdicts other than Keep
 	dialFails, permanent int
@@ -59,7 +59,7 @@ func newSimConfig(d *simDice) simConfig {
 		c.pauses, c.resuming = d.between(1, 20), d.between(20, 500)
 	}
 	if d.in(50) {
-		c.keyed = d.pick20()
+		c.keyed, c.binds = d.pick20(), d.n(2)*d.pick20()
 	}
 	if d.in(40) {
 		c.hasty = d.pick20()
@@ -154,6 +154,9 @@ func (d *simDice) pickInt(of ...int) int { return of[d.n(len(of))] }
 func (c *simConfig) calm() {
 	c.pure = true
 	p := &c.pool
+	if p.Judge == nil {
+		c.binds = 0 // what nobody takes then would be closed
+	}
 	p.MinOpen, p.MinIdle, p.MaxAge, p.MaxRest, p.KeepAlive, p.Look, p.Prepare = 0, 0, 0, 0, false, nil, nil
 	if p.MaxIdle > 0 {
 		p.MaxIdle, c.shelfSize = 0, p.MaxOpen
@@ -184,6 +187,9 @@ func (c *simConfig) rough(d *simDice) {
 	}
 	if d.in(25) {
 		c.takeaways = d.between(1, 20)
+	}
+	if d.in(25) {
+		c.overstays = d.between(1, 20)
 	}
 	if d.in(30) {
 		c.closes = d.n(50)

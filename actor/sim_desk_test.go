@@ -144,7 +144,9 @@ func (w *simWorld) brought(sl *simSlot, v Verdict) {
 	th.refs--
 	if th.refs == 0 {
 		th.proven, th.key = w.clock, nil
-		th.judge = w.pool.Judge != nil && th.verdict == Keep
+		if th.judge = w.pool.Judge != nil && th.verdict == Keep; w.pool.Judge == nil {
+			th.changed = 0 // without Judge it is the borrowers' business
+		}
 		w.move(sl, theSharers, theDesk, nil)
 	}
 }

@@ -78,9 +78,14 @@ func (w *simWorld) checkMend(h *simHelper) {
 		asked = th.verdict == Clean
 	case kind == checkJob && !asked:
 		asked = th.verdict == Check
-	case kind == checkJob || kind == lookJob && h.j.bound == nil:
+	case kind == lookJob && h.j.bound != nil:
+		w.checkBind(h)
+	case kind == checkJob || kind == lookJob:
 		w.checkRound(h)
+	case kind == judgeJob:
+		asked = asked && (th.judge || th.changed > 0)
 	}
+	w.must(th.changed == 0 || kind == judgeJob, "changedIsJudged", "thing %d is changed for key %d: %s", th.id, th.changed, jobNames[kind])
 	w.must(asked, "verdictsAreFollowed", "thing %d: %s after the verdict %d", th.id, jobNames[kind], th.verdict)
 }
 
@@ -89,7 +94,7 @@ func (w *simWorld) checkMend(h *simHelper) {
 func (w *simWorld) killing(h *simHelper) {
 	th := h.j.slot.value
 	h.thing, h.grace, h.done = th, w.clock+w.pool.CloseGrace, w.now
-	if !w.forcing {
+	if !w.forcing && w.seizing != th {
 		mend := w.mendOf(th)
 		w.must(mend != nil && w.clock >= mend.grace, "inv2OneOwner",
 			"thing %d is killed in the hands of %s", th.id, simOwners[th.owner])
@@ -100,6 +105,9 @@ func (w *simWorld) killing(h *simHelper) {
 	w.must(th.owner != theDesk && th.owner != aHelper && th.owner != nobody, "inv2OneOwner",
 		"thing %d is revoked in the hands of %s", th.id, simOwners[th.owner])
 	w.must(!th.revoked, "inv2ClosedOnce", "thing %d is revoked twice", th.id)
+	if w.seizing == th {
+		w.seize(th)
+	}
 	th.revoked = true
 	w.known--
 	w.revoked++
@@ -182,7 +190,7 @@ func (w *simWorld) finishJob(h *simHelper) {
 	switch {
 	case j.kind == dialJob:
 		w.dialDone(h, late)
-	case j.bound != nil && w.pool.Prepare != nil:
+	case j.bound != nil && (w.pool.Prepare != nil || j.binds):
 		w.vetDone(h, late)
 	case j.kind == killJob && h.thing.revoked:
 		w.drop(h.thing)
@@ -227,6 +235,9 @@ func (w *simWorld) heard(h *simHelper) {
 		h.thing.proven, h.thing.verdict, h.thing.judge = w.clock, Keep, false
 		if h.j.err != nil {
 			h.thing.verdict = Discard
+		}
+		if h.j.kind == judgeJob {
+			h.thing.changed = 0
 		}
 		w.move(h.j.slot, aHelper, theDesk, nil)
 		h.thing.mended, h.thing.vetted, h.thing.late = true, h.j.bound, h.j.freed

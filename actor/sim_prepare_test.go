@@ -96,10 +96,15 @@ func (w *simWorld) prepared() (v Verdict, err error) {
 	return v, err
 }
 
-// vetDone is the end of a look for a key with a Prepare: what it stood for may
-// have failed, or Prepare may have refused the slot, or the get, or both.
+// vetDone is the end of a look for a key with a Prepare or a Bind: what it stood for
+// may have failed, or Prepare may have refused the slot, or the get, or both.
 func (w *simWorld) vetDone(h *simHelper, late bool) {
-	if w.draining || !late && !w.in(w.unfit) {
+	switch {
+	case w.draining || !late && !w.in(w.unfit):
+		h.changes()
+		return
+	case h.j.binds && (w.pool.Prepare == nil || w.in(50)):
+		w.bindDone(h)
 		return
 	}
 	if w.in(60) {

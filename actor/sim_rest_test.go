@@ -72,7 +72,7 @@ func (w *simWorld) checkClose(sl *simSlot) {
 	th := sl.value
 	switch {
 	case w.closing, th.killed, th.late, isClosed(sl.recall), th.resets != w.resets, th.verdict == Discard,
-		th.verdict == Clean && w.pool.Clean == nil, th.verdict == Check && w.pool.Check == nil:
+		th.changed > 0 && w.pool.Judge == nil, th.verdict == Clean && w.pool.Clean == nil, th.verdict == Check && w.pool.Check == nil:
 	case w.unneeded < w.m.stats.unneeded:
 		w.unneeded++
 		w.must(w.usable() >= w.least, "onlyUnneededIsClosed", "%d are left open, at least %d", w.usable(), w.least)
@@ -150,11 +150,11 @@ func (w *simWorld) sleeps() bool { return w.next == never && len(w.helpers) == 0
 // whenever they are counted.
 func (w *simWorld) restLong() {
 	p := &w.pool
-	periods := 4
-	if w.known > w.shelfSize {
-		periods += 2 * w.known // the order is lost between the shelf and the hands
+	periods, most := 4, max(w.known, w.fewest()) // a minimum may still be filled
+	if most > w.shelfSize {
+		periods += 2 * most // the order is lost between the shelf and the hands
 	}
-	round := time.Duration(periods)*p.CheckPeriod + time.Duration(2*w.known)*(w.slow+200*w.tick)
+	round := time.Duration(periods)*p.CheckPeriod + time.Duration(2*most)*(w.slow+200*w.tick)
 	long := max(round, 2*(p.MaxRest+p.CheckPeriod))
 	tooMuch := p.MaxAge > 0 && long > 50*p.MaxAge || long > 500*p.CheckPeriod
 	if w.closing || !p.KeepAlive && p.MaxRest == 0 || tooMuch || !w.in(40) {

@@ -27,6 +27,7 @@ type simThing struct {
 	mendedAt  uint64        // that borrower's arrival
 	verdict   Verdict       // what must be done before it is lent again
 	judge     bool          // its last holder has put it, and nobody judged it
+	changed   int           // the key that Bind changed it for, and nobody judged it since
 	expires   time.Duration // by the world's dice
 	mended    bool          // opened or mended, and at the desk since
 	vetted    *simBinding   // prepared for this key, and at the desk since
@@ -85,6 +86,7 @@ type simWorld struct {
 	simPauses
 	simRest
 	simVetting
+	simBinds
 	simCounts
 
 	// The present message.
@@ -271,6 +273,8 @@ func (w *simWorld) move(sl *simSlot, from, to simOwner, b *simBorrower) {
 	lends := from == theDesk && to != aHelper
 	w.must(!lends || th.verdict == Keep && !th.judge, "verdictsAreFollowed",
 		"thing %d goes to %s, its verdict is %d, to be judged: %v", th.id, simOwners[to], th.verdict, th.judge)
+	w.must(!lends || th.changed == 0 || to == theSharers, "changedForAnother",
+		"thing %d goes to %s, changed for key %d", th.id, simOwners[to], th.changed)
 	if from == theDesk {
 		th.mended, th.vetted, th.mendedFor = false, nil, nil
 	}

@@ -56,7 +56,7 @@ const (
 	inHand               // at the desk
 	mending              // with a helper that judges, cleans or checks it
 	closing              // with a helper that closes it
-	revoked              // taken from its borrower by CloseAll, or by the borrower from the supervisor
+	revoked              // taken from its borrower by CloseAll or after EndGrace, or by the borrower from the supervisor
 )
 
 // leaseBatch is how many handles are made at once: an allocation amortised

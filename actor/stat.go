@@ -27,7 +27,7 @@ type Stat struct {
 	Expired     uint64 // reached MaxAge
 	Unneeded    uint64 // closed because of MaxRest
 	Taken       uint64 // taken away by their borrowers, with Lease.Take
-	Revoked     uint64 // taken from their borrowers by CloseAll
+	Revoked     uint64 // taken from their borrowers by CloseAll, or after EndGrace
 	DialsFailed uint64 // Open returned an error
 	CloseFailed uint64 // Close returned an error
 	Refused     uint64 // requests answered with an error other than their context's

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/pgactor/pgactor/pool"
 )
@@ -27,15 +26,18 @@ type of[K comparable] struct{ value K }
 
 func (i of[K]) id() any { return i.value }
 
-func (i of[K]) key() (any, error) {
-	switch v := reflect.ValueOf(&i.value).Elem(); {
-	case !v.Comparable(): // an interface with a slice in it, for instance
-		return nil, &pool.KeyError{Key: i.value, Reason: "not comparable"}
-	case i.value != i.value:
+// key compares the identity, which panics if it is an interface with a slice in it,
+// for instance.
+func (i of[K]) key() (key any, err error) {
+	defer func() {
+		if recover() != nil {
+			key, err = nil, &pool.KeyError{Key: i.value, Reason: "not comparable"}
+		}
+	}()
+	if i.value != i.value {
 		return nil, &pool.KeyError{Key: i.value, Reason: "not equal to itself"}
-	default:
-		return i, nil
 	}
+	return i, nil
 }
 
 // String is what errors show.

@@ -133,6 +133,7 @@ func (p *Pool) PutConn(c *pool.Conn, opts ...pool.PutOption) error {
 
 // Put gives back the newest reference that the identity in ctx has: of those got
 // with this context, or with one that ends with it, if there are any, else of all.
+// After the end of ctx only the former count: they have gone back, which is no error.
 // It is psycopg2's putconn without a connection. It does not wait. Errors:
 // ErrNoIdentity, pool.ErrNotLeased if the identity has none, pool.ErrClosed,
 // [*pool.KeyError].

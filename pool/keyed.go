@@ -53,8 +53,9 @@ func (p *Pool) Keyed(k Keying) (*Pool, error) {
 
 // PutKey puts the newest lease of a key: of those got with ctx, or with a context
 // that ends with it, if there are any, else of all. On a keyed view it is the key
-// in ctx, and key must be nil. It does not wait. Errors: ErrNotLeased if the key has
-// no lease, [*KeyError], ErrClosed.
+// in ctx, and key must be nil. If ctx has ended only the former count, and that there
+// are none is no error: they have gone back. It does not wait. Errors: ErrNotLeased
+// if the key has no lease, [*KeyError], ErrClosed.
 func (p *Pool) PutKey(ctx context.Context, key any, opts ...PutOption) error {
 	r := actor.Request{Key: key}
 	if p.keying != nil {
