@@ -1,0 +1,163 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pinged counts the backends whose last statement was a ping.
+func (a *admin) pinged() (n int) {
+	require.NoError(a.t, a.conn.QueryRow(background(a.t), `select count(*) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid() and query = '-- ping'`).Scan(&n))
+	return n
+}
+
+// rest has n connections open and idle, after a statement.
+func rest(t *testing.T, p *pool.Pool, n int) {
+	var held []*pool.Conn
+	for range n {
+		c := get(t, p)
+		_, err := c.Exec(background(t), "select 1")
+		require.NoError(t, err)
+		held = append(held, c)
+	}
+	for _, c := range held {
+		require.NoError(t, p.PutConn(c))
+	}
+}
+
+// fail has the server end a connection while it runs a statement.
+func (a *admin) fail(c *pool.Conn) error {
+	failed := make(chan error)
+	pid := pid(c)
+	go func() {
+		_, err := c.Exec(context.Background(), sleeps)
+		failed <- err
+	}()
+	a.awaitStatement(pid)
+	a.terminate(pid)
+	return <-failed
+}
+
+func (a *admin) awaitStatement(pid uint32) {
+	require.Eventually(a.t, func() bool {
+		var n int
+		require.NoError(a.t, a.conn.QueryRow(background(a.t),
+			"select count(*) from pg_stat_activity where pid = $1 and state = 'active'", pid).Scan(&n))
+		return n == 1
+	}, wide, 2*time.Millisecond)
+}
+
+// TestAlarm: one connection that the server ended has those that rest pinged, once;
+// what others of its age say after that is no news, and new ones are left alone.
+func TestAlarm(t *testing.T) {
+	p, a := threaded(t, 0, 6)
+	first, second := get(t, p), get(t, p)
+	rest(t, p, 2)
+	var e *pgconn.PgError
+	require.ErrorAs(t, a.fail(first), &e)
+	require.Equal(t, "57P01", e.Code)
+	require.NoError(t, p.PutConn(first))
+	require.Eventually(t, func() bool { return a.pinged() == 2 }, wide, 2*time.Millisecond)
+
+	rest(t, p, 3)
+	require.ErrorAs(t, a.fail(second), &e)
+	require.NoError(t, p.PutConn(second))
+	a.await(3)
+	require.NoError(t, p.WaitReady(background(t)))
+	assert.Zero(t, a.pinged(), "the late error of an old connection")
+	assert.EqualValues(t, 5, p.Stat().NewConnsCount())
+}
+
+// TestReadOnlyRetiresAGeneration: a connection that no longer takes writes, though
+// the configuration asks for that, takes all that are as old with it.
+func TestReadOnlyRetiresAGeneration(t *testing.T) {
+	for attrs, retired := range map[string]bool{"read-write": true, "any": false} {
+		a := newAdmin(t)
+		config, err := pool.ParseConfig(a.url + "&target_session_attrs=" + attrs)
+		require.NoError(t, err)
+		config.MaxConns = 3
+		p, err := pool.NewWithConfig(background(t), config)
+		require.NoError(t, err)
+		rest(t, p, 2)
+		c := get(t, p)
+		_, err = c.Exec(background(t), "set default_transaction_read_only = on")
+		require.NoError(t, err)
+		_, err = c.Exec(background(t), "create table t ()")
+		require.ErrorContains(t, err, "25006")
+		require.NoError(t, p.PutConn(c))
+		require.Eventually(t, func() bool { return p.Stat().AcquiredConns() == 0 && p.Stat().ClosingConns() == 0 }, wide, time.Millisecond)
+		if retired {
+			a.await(0)
+		} else {
+			a.await(2)
+		}
+		require.NoError(t, p.CloseAll(background(t)))
+	}
+}
+
+// TestReadOnlyTransaction: one that was begun as such is no failover.
+func TestReadOnlyTransaction(t *testing.T) {
+	a := newAdmin(t)
+	config, err := pool.ParseConfig(a.url + "&target_session_attrs=read-write")
+	require.NoError(t, err)
+	config.MaxConns = 1
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	before := backend(t, p)
+	tx, err := p.BeginTx(background(t), pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	require.NoError(t, err)
+	_, err = tx.Exec(background(t), "create table t ()")
+	require.ErrorContains(t, err, "25006")
+	require.NoError(t, tx.Rollback(background(t)))
+	assert.Equal(t, before, backend(t, p))
+}
+
+// TestResetSession: nothing of a session reaches the next borrower.
+func TestResetSession(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.ResetSession = 1, pool.DiscardAll })
+	ctx := background(t)
+	c := get(t, p)
+	before := pid(c)
+	for _, statement := range []string{
+		"set search_path = nowhere", "create temp table secret (n int)", "listen news", "select pg_advisory_lock(1)",
+		"prepare mine as select 1", "begin", "insert into secret values (1)",
+	} {
+		_, err := c.Exec(ctx, statement)
+		require.NoError(t, err, statement)
+	}
+	_, err := a.conn.Exec(ctx, "notify news")
+	require.NoError(t, err)
+	require.NoError(t, p.PutConn(c))
+
+	c = get(t, p)
+	require.Equal(t, before, pid(c))
+	var path string
+	var locks, prepared, temporary int
+	require.NoError(t, c.QueryRow(ctx, `select current_setting('search_path'),
+		(select count(*) from pg_locks where locktype = 'advisory'),
+		(select count(*) from pg_prepared_statements where name = 'mine'),
+		(select count(*) from pg_class where relname = 'secret')`).Scan(&path, &locks, &prepared, &temporary))
+	assert.NotEqual(t, "nowhere", path)
+	assert.Zero(t, locks+prepared+temporary)
+	quiet, cancel := context.WithCancel(ctx)
+	cancel()
+	n, _ := c.Conn().WaitForNotification(quiet)
+	assert.Nil(t, n)
+	require.NoError(t, p.PutConn(c))
+
+	failing, _ := configured(t, func(c *pool.Config) {
+		c.MaxConns = 1
+		c.ResetSession = func(ctx context.Context, c *pgx.Conn) error { _, err := c.Exec(ctx, "begin"); return err }
+	})
+	first := backend(t, failing)
+	assert.NotEqual(t, first, backend(t, failing), "left in a transaction")
+}
