@@ -102,7 +102,7 @@ type cancelConn struct {
 	told *bool // nil if nobody asks
 }
 
-// Read notices the server's end of the connection. Under TLS too it is seen here.
+// Read notices the server's end of the connection.
 func (c cancelConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.told != nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
@@ -111,7 +111,12 @@ func (c cancelConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Close waits for that end if it was not seen: under TLS the server says that it
+// will come, and pgx reads no further. The context of the request ends the wait.
 func (c cancelConn) Close() error {
+	if c.told != nil && !*c.told {
+		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})
+	}
 	c.stop()
 	return c.Conn.Close()
 }
