@@ -16,6 +16,7 @@ import (
 //	socket/           the unix socket
 //	log               what initdb and postgres wrote
 //	tls.crt, tls.key  with WithTLS
+//	pgpass            a standby's, with WithScram: the password for its primary
 //
 // The folder itself is ours, only what is in it belongs to the server's account.
 type cluster struct {
@@ -27,9 +28,11 @@ type cluster struct {
 	watch    *watchdog
 	log      *logFile
 	running  *process // nil: stopped
+	primary  *cluster // nil: made by initdb, not as a standby
+	keeping  bool     // log for standbys
 }
 
-// Each time initdb or the server is started it has this long, whatever the caller's context says.
+// Each time initdb, pg_basebackup or the server is started it has this long, whatever the caller's context says.
 const startLimit = time.Minute
 
 var errStartLimit = errors.New("not ready after " + startLimit.String())
@@ -46,12 +49,16 @@ func startPrivate(ctx context.Context, cfg *config) (*Server, error) {
 	if c.account, err = serverAccount(cfg.accounts); err != nil {
 		return nil, err
 	}
+	return newPrivate(ctx, c)
+}
+
+func newPrivate(ctx context.Context, c *cluster) (*Server, error) {
 	if err := c.create(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	s := newServer(c)
 	s.tcp, s.socket = c.connStrings()
-	if cfg.tls {
+	if c.cfg.tls {
 		s.certificate = c.path("tls.crt")
 	}
 	return s, nil
@@ -72,13 +79,36 @@ func (c *cluster) create(ctx context.Context) error {
 	if err := c.makeFolders(); err != nil {
 		return err
 	}
-	if err := c.initdb(ctx); err != nil {
-		return err
-	}
-	if err := c.configure(); err != nil {
+	if err := c.fillFolder(ctx); err != nil {
 		return err
 	}
 	return c.startOnFreePort(ctx)
+}
+
+// fillFolder makes the data folder, from nothing or from the primary's.
+func (c *cluster) fillFolder(ctx context.Context) error {
+	create, configure := c.initdb, c.configure
+	if c.primary != nil {
+		create, configure = c.baseBackup, c.follow
+	}
+	if err := create(ctx); err != nil {
+		return err
+	}
+	return configure()
+}
+
+// program returns the path of one of PostgreSQL's programs: in the folder of initdb and postgres or, should these be links, where
+// postgres really is.
+func (c *cluster) program(name string) string {
+	path := filepath.Join(c.binaries, name)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	postgres, err := filepath.EvalSymlinks(filepath.Join(c.binaries, "postgres"))
+	if err != nil {
+		return path
+	}
+	return filepath.Join(filepath.Dir(postgres), name)
 }
 
 func (c *cluster) path(name string) string { return filepath.Join(c.folder, name) }
@@ -113,14 +143,19 @@ func (c *cluster) initdb(ctx context.Context) error {
 		defer os.Remove(c.path("password"))
 		args = append(args, "--pwfile="+c.path("password"))
 	}
+	return c.run(ctx, (*process).end, "initdb", args...)
+}
+
+// run runs a program to its end, or else calls giveUp.
+func (c *cluster) run(ctx context.Context, giveUp func(*process), program string, args ...string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errStartLimit)
 	defer cancel()
-	p, err := c.launch("initdb", args...)
+	p, err := c.launch(program, args...)
 	if err != nil {
 		return err
 	}
 	if p.wait(ctx) != nil {
-		p.end()
+		giveUp(p)
 		return c.failed(p, context.Cause(ctx))
 	}
 	if !p.cmd.ProcessState.Success() {

@@ -16,12 +16,19 @@ var (
 	ErrUnsupported = fmt.Errorf("pooltest: a private PostgreSQL needs a Unix: set DATABASE_URL and use pooltest.Open (%w)",
 		errors.ErrUnsupported)
 
-	// ErrExternal is returned by Stop, Crash and Restart when the server is the one that DATABASE_URL names: it is not ours to
-	// stop.
-	ErrExternal = errors.New("pooltest: the server is external (DATABASE_URL): only a private one (pooltest.Start) can be stopped")
+	// ErrExternal is returned by Stop, Crash, Drain, Restart, Standby, Promote and CatchUp when the server is the one that
+	// DATABASE_URL names: it is not ours to stop or to copy.
+	ErrExternal = errors.New("pooltest: the server is external (DATABASE_URL): " +
+		"only a private one (pooltest.Start) can be stopped or copied")
 
-	// ErrClosed is returned by Stop, Crash, Restart and CreateDatabase after Close.
+	// ErrClosed is returned by Stop, Crash, Drain, Restart, Standby, Promote, CatchUp and CreateDatabase after Close.
 	ErrClosed = errors.New("pooltest: server closed")
+
+	// ErrStopped is returned by Standby, Promote and CatchUp when the server that they need is stopped.
+	ErrStopped = errors.New("pooltest: server stopped")
+
+	// ErrNotStandby is returned by Promote and CatchUp when the server is no standby, or has been promoted.
+	ErrNotStandby = errors.New("pooltest: the server is not a standby")
 )
 
 // An OptionError says which option was refused, and why.
@@ -36,9 +43,9 @@ func (e *OptionError) Error() string {
 	return fmt.Sprintf("pooltest: %s(%s): %s", e.Option, e.Value, e.Reason)
 }
 
-// A ProgramError says that initdb or postgres failed, or was not ready in time.
+// A ProgramError says that initdb, pg_basebackup or postgres failed, or was not ready in time.
 type ProgramError struct {
-	Program string // "initdb" or "postgres"
+	Program string // "initdb", "pg_basebackup" or "postgres"
 	Log     string // the last lines that it wrote; may be empty
 	Err     error  // what happened: its exit, or the context's error
 }

@@ -42,6 +42,12 @@ func child(mode string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if mode == "standby" {
+		if _, err := s.Standby(context.Background()); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
 	fmt.Println(s.ConnString())
 	switch mode {
 	case "exit":

@@ -71,9 +71,10 @@ func (c *cluster) ready(p *process) bool {
 	return state == "ready" || state == "standby"
 }
 
-// stop and crash use PostgreSQL's fast and immediate mode.
+// stop, crash and drain use PostgreSQL's fast, immediate and smart mode.
 func (c *cluster) stop(ctx context.Context) error  { return c.shutDown(ctx, syscall.SIGINT) }
 func (c *cluster) crash(ctx context.Context) error { return c.shutDown(ctx, syscall.SIGQUIT) }
+func (c *cluster) drain(ctx context.Context) error { return c.shutDown(ctx, syscall.SIGTERM) }
 
 func (c *cluster) shutDown(ctx context.Context, sig syscall.Signal) error {
 	if c.stopped() {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -36,7 +35,7 @@ func (c *cluster) launch(program string, args ...string) (*process, error) {
 		return nil, err
 	}
 	defer life.Close()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", gateScript, program, filepath.Join(c.binaries, program)}, args...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", gateScript, program, c.program(program)}, args...)...)
 	cmd.Dir = c.folder
 	cmd.Env = programEnv()
 	cmd.Stdout, cmd.Stderr = c.log.output(), c.log.output()
@@ -121,10 +120,15 @@ func (p *process) signal(sig syscall.Signal) { p.cmd.Process.Signal(sig) }
 func (p *process) end() {
 	p.signal(syscall.SIGQUIT)
 	if p.waitFor(10*time.Second) != nil {
-		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		if p.waitFor(10*time.Second) != nil {
-			p.reap() // what is left is a grandchild that has left the group
-		}
+		p.kill()
+	}
+}
+
+// kill ends the process group at once, which may leave shared memory behind.
+func (p *process) kill() {
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	if p.waitFor(10*time.Second) != nil {
+		p.reap() // what is left is a grandchild that has left the group
 	}
 }
 

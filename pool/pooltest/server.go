@@ -16,6 +16,8 @@ type Server struct {
 	turn   chan struct{} // holds one token; who has taken it may use the fields below
 	closed bool
 	engine engine // nil: external
+
+	primary *Server // nil: no standby (any more)
 }
 
 // An engine is a private cluster, as far as Server needs to know it.
@@ -23,8 +25,11 @@ type engine interface {
 	start(context.Context) error // on the same port as before
 	stop(context.Context) error  // sessions are ended, then a checkpoint; nil if it is stopped already
 	crash(context.Context) error // at once, without a checkpoint; nil if it is stopped already
+	drain(context.Context) error // once the sessions have ended by themselves; nil if it is stopped already
 	stopped() bool
-	close() error // stops it and removes everything
+	standby(context.Context, *config) (*Server, error) // of a running server
+	promote() error                                    // of a running standby; does not wait
+	close() error                                      // stops it and removes everything
 }
 
 // Start makes and starts a private cluster, and returns when it accepts connections: a second or so, plus the installation
@@ -105,6 +110,13 @@ func (s *Server) Crash(ctx context.Context) error {
 	return s.private(ctx, func() error { return s.engine.crash(ctx) })
 }
 
+// Drain stops the server in PostgreSQL's smart mode: new sessions are refused with SQLSTATE 57P03, those there go on, and when
+// the last has ended by itself so does the server. Drain waits for that, or until ctx ends; the server then goes on to wait,
+// and Stop, Crash, Restart or Close put an end to it. In all else it is like Stop.
+func (s *Server) Drain(ctx context.Context) error {
+	return s.private(ctx, func() error { return s.engine.drain(ctx) })
+}
+
 // Restart starts the server on the port that it had, with the data that it had; a running one is stopped first, as by Stop. It
 // returns when the server accepts connections, when ctx ends, or a minute after the start. A start that fails, for instance
 // because something else has taken the port meanwhile, leaves the server stopped, and Restart may be tried again.
@@ -119,8 +131,8 @@ func (s *Server) Restart(ctx context.Context) error {
 }
 
 // Close stops the server and removes all that belongs to it; it usually takes a tenth of a second, at most half a minute,
-// after it has waited for any Stop, Crash or Restart under way. An external server is left alone. A second Close returns nil.
-// An error says what could not be removed.
+// after it has waited for any Stop, Crash, Restart or the like under way. An external server is left alone. A second Close
+// returns nil. An error says what could not be removed.
 func (s *Server) Close() error {
 	<-s.turn
 	defer s.pass()

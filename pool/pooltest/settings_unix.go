@@ -28,10 +28,13 @@ func (c *cluster) configure() error {
 		if err := c.writeCertificate(); err != nil {
 			return err
 		}
-		settings = append(settings, setting{"ssl", "on"},
-			setting{"ssl_cert_file", c.path("tls.crt")}, setting{"ssl_key_file", c.path("tls.key")})
+		settings = append(settings, c.tlsSettings()...)
 	}
 	return errors.Join(c.addSettings(append(settings, c.cfg.settings...)), c.write("data/pg_hba.conf", c.access()))
+}
+
+func (c *cluster) tlsSettings() []setting {
+	return []setting{{"ssl", "on"}, {"ssl_cert_file", c.path("tls.crt")}, {"ssl_key_file", c.path("tls.key")}}
 }
 
 func (c *cluster) addSettings(settings []setting) error {
