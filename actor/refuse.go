@@ -26,7 +26,7 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 		case m.pause.on:
 			m.unqueue(t)
 			m.refuseOne(t, ErrPaused)
-		case m.promised(now, t) && (t.patience != TryOnly || now < t.wait.since+hedge): // served in a moment, if the slot is fit
+		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
 		case t.patience == NoWait && m.stuck(now):
 			m.unqueue(t)

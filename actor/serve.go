@@ -105,8 +105,12 @@ func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
 }
 
 // promised says whether a slot is being made fit for t, or for its key: a helper
-// that hangs, or whose slot is recalled meanwhile, is no promise.
+// that hangs, or whose slot is recalled meanwhile, is no promise. Who is TryOnly
+// waits for it for a second in all, however often he has asked again.
 func (m *machine[R]) promised(now time.Duration, t *ticket[R]) bool {
+	if t.patience == TryOnly && now >= t.wait.since+hedge {
+		return false
+	}
 	j := t.wait.mends
 	if b := t.wait.key; b != nil {
 		j = b.promised
