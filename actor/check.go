@@ -35,7 +35,7 @@ func (m *machine[R]) visit(now time.Duration) *job[R] {
 		kind = checkJob
 	}
 	for ; m.round.left > 0; m.round.left-- {
-		if m.shut || kind == lookJob && m.cfg.Look == nil {
+		if m.pressed() || kind == lookJob && m.cfg.Look == nil {
 			m.round.left = 0
 			return nil
 		}

@@ -22,7 +22,7 @@ type Config[R any] struct {
 	Open func(ctx context.Context) (R, error)
 
 	// Close ends a resource nobody holds, exactly once for each (a resource
-	// taken from its borrower by CloseAll gets Kill instead). It runs in a
+	// taken from its borrower gets Kill instead). It runs in a
 	// goroutine of its own and may block until ctx ends, which is after
 	// CloseGrace at the latest. The resource counts against MaxOpen until
 	// Close returns, or for twice CloseGrace if it ignores ctx. Its error
@@ -32,8 +32,8 @@ type Config[R any] struct {
 	// Kill makes whoever works with r fail soon, as closing a socket does. It
 	// must be safe at any moment, from any goroutine, beside any other use of
 	// r. It is called for a resource still lent when CloseAll runs out of
-	// time, and for one whose Clean or Check ignores its context. Nil: such a
-	// resource is let go without a word.
+	// time, or after MaxLease or EndGrace, and for one whose Clean or Check ignores
+	// its context. Nil: such a resource is let go without a word.
 	Kill func(r R)
 
 	// Judge is asked at every put what is to be done with r, in the borrower's
@@ -119,6 +119,12 @@ type Config[R any] struct {
 	// idle at every moment of that time, as seen every CheckPeriod and whenever
 	// the desk is asked, but none below MinOpen and MinIdle. Zero: they stay.
 	MaxRest time.Duration
+
+	// MaxLease is how long a lease may last, under a key from the time it was bound:
+	// then its resource is killed under whoever uses it, and its place is free. A put
+	// that comes later gets a [*RevokedError]. Every get and put passes the desk then,
+	// which costs one or two microseconds. Zero: no limit.
+	MaxLease time.Duration
 
 	// CheckPeriod is how often idle resources are counted (see MaxRest) and
 	// those that rested for so long are looked at, one at a time, by helpers. It
@@ -239,6 +245,7 @@ func (c *Config[R]) validate() error {
 		{c.MaxAge < 0, "MaxAge", c.MaxAge, "must not be negative"},
 		{c.AgeJitter < 0, "AgeJitter", c.AgeJitter, "must not be negative"},
 		{c.MaxRest < 0, "MaxRest", c.MaxRest, "must not be negative"},
+		{c.MaxLease < 0, "MaxLease", c.MaxLease, "must not be negative"},
 		{c.CheckPeriod < 0, "CheckPeriod", c.CheckPeriod, "must not be negative"},
 		{c.KeepAlive && c.Check == nil, "KeepAlive", true, "needs Check"},
 		{c.MaxWaiting < 0, "MaxWaiting", c.MaxWaiting, "must not be negative"},
@@ -269,6 +276,9 @@ func (c *Config[R]) validate() error {
 // of it, and several can be added to a time.
 const longest = math.MaxInt64 / 8
 
+// watched says that the desk must see every lease: the gate stays shut.
+func (c *Config[R]) watched() bool { return c.MaxLease > 0 }
+
 func (c Config[R]) withDefaults() Config[R] {
 	for _, d := range []struct {
 		field *time.Duration
@@ -286,6 +296,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.MaxAge, 0},
 		{&c.AgeJitter, 0},
 		{&c.MaxRest, 0},
+		{&c.MaxLease, 0},
 		{&c.GetTimeout, 0},
 	} {
 		if *d.field == 0 {

@@ -171,3 +171,4 @@ func (d *desk[R]) offer(sl *slot[R]) bool {
 func (d *desk[R]) shelved() int                     { return len(d.idle) }
 func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }
 func (d *desk[R]) recall(sl *slot[R])               { close(sl.recall) }
+func (d *desk[R]) revoke(sl *slot[R])               { close(sl.gone) }

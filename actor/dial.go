@@ -70,7 +70,7 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 		m.failed(now, j)
 		return
 	}
-	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
+	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), gone: make(chan struct{}), since: now}
 	m.ids++
 	sl.desk = record[R]{id: m.ids, index: len(m.slots), proven: true, place: inHand}
 	m.age(now, sl)

@@ -68,25 +68,9 @@ func (m *machine[R]) revoke(now time.Duration, err error) {
 	m.end.report.Leases = m.leases(now)
 	for i := len(m.slots) - 1; i >= 0; i-- {
 		if sl := m.slots[i]; sl.desk.place == away {
-			m.revokeOne(now, sl)
+			m.revokeOne(now, sl, ReasonClosing)
 		}
 	}
-}
-
-func (m *machine[R]) revokeOne(now time.Duration, sl *slot[R]) {
-	m.strike(sl)
-	sl.desk.place = revoked
-	if b := sl.desk.binding; b != nil {
-		delete(m.keys, b.key)
-		sl.desk.binding = nil
-	}
-	m.open--
-	if !sl.desk.recalled {
-		m.usable--
-	}
-	m.closing++
-	m.stats.revoked++
-	m.start(&job[R]{kind: killJob, slot: sl, deadline: now + m.cfg.CloseGrace})
 }
 
 // finish answers CloseAll once every place is free, or the grace is over.

@@ -45,6 +45,10 @@ var (
 	// use. The error is a [*BusyError].
 	ErrBusy = errors.New("shared resource is in use")
 
+	// ErrRevoked is the answer to a put of a lease whose resource was killed. The
+	// error is a [*RevokedError].
+	ErrRevoked = errors.New("lease revoked")
+
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
@@ -107,6 +111,27 @@ func (e *CloseError) Error() string {
 
 // Unwrap gives errors.Is the context's error.
 func (e *CloseError) Unwrap() error { return e.Err }
+
+// A RevokedError is the answer to a put, or a Take, of a lease that was revoked:
+// its resource was killed, and there is nothing to give back. It is ErrRevoked, and
+// if CloseAll did it ErrClosed too.
+type RevokedError struct {
+	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
+	Held   time.Duration // how long the lease had lasted; of CloseAll, at least
+}
+
+// Error tells why, and after what time.
+func (e *RevokedError) Error() string {
+	return fmt.Sprintf("%v after %v: %v", ErrRevoked, round(e.Held), e.Reason)
+}
+
+// Unwrap gives errors.Is ErrRevoked, and ErrClosed if that was the reason.
+func (e *RevokedError) Unwrap() []error {
+	if e.Reason == ReasonClosing {
+		return []error{ErrRevoked, ErrClosed}
+	}
+	return []error{ErrRevoked}
+}
 
 // A KeyError is the answer to a get whose key cannot be one: it is not
 // comparable, or not equal to itself.

@@ -138,7 +138,7 @@ func (m *machine[R]) taken(now time.Duration, sl *slot[R]) error {
 	b := sl.desk.binding
 	switch {
 	case sl.desk.place == revoked:
-		return ErrClosed
+		return sl.fate
 	case b != nil && b.holders > 1:
 		return ErrShared
 	case b != nil:
@@ -147,7 +147,7 @@ func (m *machine[R]) taken(now time.Duration, sl *slot[R]) error {
 	}
 	m.note(now, sl)
 	m.strike(sl)
-	sl.desk.place = revoked
+	sl.desk.place, sl.fate = revoked, ErrNotLeased
 	m.open--
 	if !sl.desk.recalled {
 		m.usable--

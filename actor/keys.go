@@ -39,6 +39,7 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.loose--
 	b.slot, b.since, sl.desk.binding = sl, now, b
 	sl.since, sl.share = now, newSharing[R]()
+	m.limitLease(now)
 	for _, t := range b.waiters {
 		m.dequeue(now, t)
 		m.hold(now, b, t)
@@ -115,13 +116,6 @@ func (m *machine[R]) judge(now time.Duration, sl *slot[R]) {
 		return
 	}
 	m.startMend(now, sl, judgeJob)
-}
-
-// takeAway kills what is lent under a key whose holder does not let go of it.
-func (m *machine[R]) takeAway(now time.Duration, sl *slot[R]) {
-	if sl.desk.place == away && sl.desk.binding != nil {
-		m.revokeOne(now, sl)
-	}
 }
 
 // forget drops a key that nobody holds and nobody waits for.

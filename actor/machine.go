@@ -37,6 +37,7 @@ type machine[R any] struct {
 	sweep    bool          // somebody may have put a recalled slot on the shelf
 	tainted  bool          // a tainted slot may be in the hands
 	expiry   time.Duration // nothing expires before
+	overlong time.Duration // no lease lasts too long before
 
 	hasty    []*ticket[R]  // came since the last settle and will not wait
 	ready    []*ticket[R]  // wait for the minimum
@@ -59,6 +60,7 @@ type effects[R any] interface {
 	shelved() int                 // how many are on the shelf, a hint
 	answer(*ticket[R], answer[R]) // the one answer to a request
 	recall(sl *slot[R])           // ask whoever holds sl to bring it
+	revoke(sl *slot[R])           // tell whoever holds sl that it is no longer his
 	start(j *job[R])              // have a helper do j and report once
 	cancel(j *job[R])             // end the context of a job under way
 	lookout()                     // have the next borrower that leaves too few on the shelf tell
@@ -67,11 +69,12 @@ type effects[R any] interface {
 
 func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 	return &machine[R]{
-		cfg:    cfg.withDefaults(),
-		fx:     fx,
-		keys:   map[any]*binding[R]{},
-		expiry: never,
-		round:  rounds[R]{at: never},
+		cfg:      cfg.withDefaults(),
+		fx:       fx,
+		keys:     map[any]*binding[R]{},
+		expiry:   never,
+		overlong: never,
+		round:    rounds[R]{at: never},
 	}
 }
 
@@ -79,7 +82,7 @@ func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
 	m.arrivals++
 	t.wait = waiting[R]{arrival: m.arrivals, since: now}
-	if t.asks == forResource && t.key == nil && t.brings.slot == nil {
+	if t.asks == forResource && t.key == nil && t.brings.slot == nil && !m.cfg.watched() {
 		m.span.vetoed = true // it found the shelf empty
 	}
 	switch {
@@ -114,7 +117,7 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	}
 	sl, v := t.brings.slot, t.brings.verdict
 	t.brings, t.wait.mends = brought[R]{}, nil
-	if sl == nil {
+	if sl == nil || sl.desk.place == revoked { // while Prepare had it
 		return
 	}
 	m.back(now, sl, v)

@@ -106,8 +106,9 @@ func (l *Lease[R]) Expose() (r R) {
 
 // Put gives the resource back, after Config.Judge has been asked about it. It
 // does no I/O and does not wait for anybody. The error is ErrNotLeased if it
-// has been put back before, ErrClosed if the supervisor has ended and the lease
-// was revoked; either way there is nothing left to do. A lease that its context
+// has been put back before, a [*RevokedError] if it was revoked, and its resource
+// killed; either way there is nothing left to do. Without an error the lease was not
+// revoked before. A lease that its context
 // has ended may be put once: that changes nothing and is no error. One with a key
 // that is put during a turn goes back with the end of that, or after EndGrace, when
 // the resource is killed.
@@ -178,7 +179,7 @@ func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error
 // Take takes the resource out of the supervisor for good and frees its place:
 // what becomes of it, and its closing, is the caller's business. It waits only for
 // the supervisor, which answers at once. The error is ErrNotLeased if the lease
-// has been put back before, or ErrClosed if CloseAll has revoked it; or, and then
+// has been put back before, or a [*RevokedError]; or, and then
 // nothing is changed, ErrShared if others hold the resource under the same key,
 // [*BusyError] in somebody's turn.
 func (l *Lease[R]) Take() (r R, err error) {
@@ -200,6 +201,9 @@ func (l *Lease[R]) Take() (r R, err error) {
 }
 
 func (s *Supervisor[R]) take(sl *slot[R]) error {
+	if err := sl.revoked(); err != nil {
+		return err
+	}
 	err, ok := ask(s, func(m *machine[R], now time.Duration) error { return m.taken(now, sl) })
 	if !ok {
 		return ErrClosed
@@ -207,10 +211,15 @@ func (s *Supervisor[R]) take(sl *slot[R]) error {
 	return err
 }
 
-// putBack lays a slot on the shelf if it may, and else brings it to the desk.
+// putBack lays a slot on the shelf if it may, and else brings it to the desk. One
+// that is revoked can not be laid there: CloseAll has shut the gate, or it was never
+// open, and what is bound to a key is not laid there.
 func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, keyed bool) error {
 	if v == Keep && !keyed && s.toShelf(sl) {
 		return nil
+	}
+	if err := sl.revoked(); err != nil {
+		return err
 	}
 	if isClosed(s.closed) || !s.send(message[R]{kind: putMessage, slot: sl, verdict: v}) {
 		return ErrClosed

@@ -298,6 +298,8 @@ func (r rigEffects) answer(t *ticket[int], a answer[int]) {
 
 func (r rigEffects) recall(sl *slot[int]) { r.note("recall #%d", sl.value) }
 
+func (r rigEffects) revoke(sl *slot[int]) { close(sl.gone) }
+
 func (r rigEffects) start(j *job[int]) {
 	what := "start " + jobNames[j.kind]
 	if j.slot != nil {
@@ -372,7 +374,7 @@ func (r *rig) audit() {
 	}
 	require.Equal(r, []int{count, unkeyed}, []int{m.queue.len, m.queue.unkeyed})
 	for _, j := range m.jobs {
-		if j.bound != nil {
+		if j.bound != nil || j.caller != nil {
 			promised++
 		}
 	}
@@ -407,9 +409,19 @@ func (r *rig) audit() {
 			require.True(r, m.room() <= 0 || coming > 0 || m.outage.backoff(r.now) || promised > 0,
 				"invariant 3: somebody waits for nothing")
 		}
+	case m.cfg.watched():
+		require.True(r, r.gate, "the desk must see every lease, and the gate is open")
+		require.Empty(r, r.shelf)
 	default:
 		require.False(r, r.gate, "nobody waits and the gate is shut")
 		require.True(r, m.hands.len() == 0 || len(r.shelf) == r.shelves, "idle in the hands beside a shelf with room")
+	}
+	for _, sl := range m.slots {
+		if m.cfg.MaxLease > 0 && sl.desk.place == away {
+			ends := m.leasedAt(sl) + m.cfg.MaxLease
+			require.Less(r, r.now, ends, "#%d is held for too long", sl.value)
+			require.LessOrEqual(r, r.next, ends, "nothing is set for the end of a lease")
+		}
 	}
 	if m.deadline(r.now) != never {
 		require.Greater(r, r.next, r.now, "a deadline in the past would never come")

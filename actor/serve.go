@@ -70,6 +70,7 @@ func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 		return
 	}
 	m.stats.leases++
+	m.limitLease(now)
 	m.dequeue(now, t)
 	m.fx.answer(t, answer[R]{slot: sl, fresh: fresh})
 }

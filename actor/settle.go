@@ -12,10 +12,14 @@ const never = time.Duration(math.MaxInt64)
 // the moment at which it wants to be called again if nothing happens.
 func (m *machine[R]) settle(now time.Duration) time.Duration {
 	m.overdue(now)
+	m.endOverlong(now)
 	if m.end.closing {
 		m.closeIdle(now)
 		m.finish(now)
 		return m.deadline(now)
+	}
+	if m.cfg.watched() {
+		m.shutGate(now) // before anything can be laid on the shelf
 	}
 	m.expire(now)
 	m.sweepShelf(now)
@@ -59,6 +63,7 @@ func (m *machine[R]) deadline(now time.Duration) time.Duration {
 		at(t.wait.since + m.cfg.GetTimeout)
 	}
 	at(m.expiry)
+	at(m.overlong)
 	at(m.round.at)
 	for _, j := range m.jobs {
 		if !j.freed {

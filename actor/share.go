@@ -228,7 +228,7 @@ func (h *hold[R]) take(ask func() error) error {
 	err := h.free(s)
 	if err == nil {
 		err = ask()
-		if err == nil || err == ErrClosed {
+		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrRevoked) {
 			h.put, h.exposed = true, false
 			h.end(s)
 		}

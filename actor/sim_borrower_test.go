@@ -422,7 +422,7 @@ func (b *simBorrower) stepPut(w *simWorld) {
 		b.hasPut(w, "has put")
 	case pcPutClosed:
 		b.pc = pcPut
-		if w.closed {
+		if w.closed || isClosed(b.sl.gone) {
 			b.hasPut(w, "puts after the end")
 		}
 	case pcPut:

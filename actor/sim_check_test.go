@@ -31,6 +31,7 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 			w.must(th.mended, "freshHasJustProved", "thing %d", th.id)
 		}
 		w.move(a.slot, theDesk, aReply, b)
+		th.lentAt = w.clock
 		w.granted(b)
 		return
 	}
@@ -46,7 +47,7 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 		w.checkRested(th, w.clock)
 		w.must(w.pool.Prepare == nil || th.vetted == w.m.keys[b.key], "prepareIsAsked", "thing %d is bound to key %d unasked", th.id, b.key)
 		w.move(sl, theDesk, theSharers, nil)
-		th.key, th.bound = b.key, w.resets
+		th.key, th.bound, th.lentAt = b.key, w.resets, w.clock
 		for _, o := range w.things {
 			w.must(o == th || o.revoked || o.refs == 0 || o.key != b.key, "inv12OneSlotPerKey",
 				"key %d is bound to things %d and %d", b.key, o.id, th.id)
@@ -81,6 +82,9 @@ func (b *simBorrower) waits() bool { return b.arrived && b.want == forResource }
 // promised says whether b waits for a look for its key, or for what it brought
 // to be mended, which counts for a bounded time.
 func (w *simWorld) promised(b *simBorrower) bool {
+	if b.patience == TryOnly && w.clock >= b.since+hedge {
+		return false
+	}
 	for _, h := range w.helpers {
 		if h == b.mends && w.comes(h, w.clock) {
 			return true
@@ -151,8 +155,7 @@ func (w *simWorld) refusedOne(err error) {
 func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != Wait, "inv6RightError", "borrower %d waits and gets ErrExhausted", b.id)
 	w.must(w.m.hands.len() == 0, "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
-	late := b.patience == TryOnly && w.clock >= b.since+hedge
-	w.must(late || !w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
+	w.must(!w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 
@@ -432,7 +435,7 @@ func (w *simWorld) inv10CloseAllTells() {
 	if errors.As(w.m.result(), &left) {
 		named = len(left.Leases)
 	}
-	w.must(named == w.revoked, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.revoked, named)
+	w.must(named == w.named, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.named, named)
 	w.must(w.lent() == 0, "inv10CloseAllTells", "%d are still lent", w.lent())
 	w.must(w.forced || w.taken() == 0, "inv10CloseAllTells", "%d places are still taken", w.taken())
 }

@@ -141,6 +141,9 @@ func simRests(d *simDice, p *Config[*simThing], tick time.Duration) {
 		p.MaxAge = max(2*time.Millisecond, 200*tick) * d.pick(1, 5, 50)
 		p.AgeJitter = d.pick(0, 1, p.MaxAge)
 	}
+	if d.in(20) {
+		p.MaxLease = max(time.Millisecond, 100*tick) * d.pick(1, 5, 50)
+	}
 	if d.in(30) {
 		p.MaxRest = d.pick(50*time.Microsecond, 3*time.Millisecond, 200*time.Millisecond)
 	}
@@ -155,6 +158,7 @@ func (c *simConfig) calm() {
 	c.pure = true
 	p := &c.pool
 	p.MinOpen, p.MinIdle, p.MaxAge, p.MaxRest, p.KeepAlive, p.Look, p.Prepare = 0, 0, 0, 0, false, nil, nil
+	p.MaxLease = 0
 	if p.MaxIdle > 0 {
 		p.MaxIdle, c.shelfSize = 0, p.MaxOpen
 	}

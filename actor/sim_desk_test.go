@@ -124,7 +124,7 @@ func (w *simWorld) arrive(t *simTicket, first bool) {
 	if first {
 		w.arrivals++
 		b.arrival, b.since = w.arrivals, w.clock
-		w.vetoed = w.vetoed || b.want == forResource && b.key == 0 && brings.slot == nil
+		w.vetoed = w.vetoed || b.want == forResource && b.key == 0 && brings.slot == nil && !w.pool.watched()
 		w.paused = w.paused || b.want == forQuiet && !w.closing
 	}
 }
@@ -216,14 +216,14 @@ func (w *simWorld) closersStep() bool {
 		case !c.revoked && w.now >= c.ends:
 			c.revoked = true
 			w.step("closer", i+1, "runs out of time", nil)
-			w.ask(w.revoke)
+			w.ask(w.revokeAll)
 			return true
 		}
 	}
 	return false
 }
 
-func (w *simWorld) revoke(m *machine[*simThing], now time.Duration) {
+func (w *simWorld) revokeAll(m *machine[*simThing], now time.Duration) {
 	if !w.forced && !m.end.answered {
 		w.forced, w.forceAt = true, w.clock+w.pool.CloseGrace
 	}

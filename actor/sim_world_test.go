@@ -22,6 +22,7 @@ type simThing struct {
 	refs      int           // leases under a key, those not yet received included
 	key       any           // of those leases
 	resets    int           // resets done when its dial began
+	lentAt    time.Duration // or bound, by the desk's clock
 	bound     int           // resets done when its key was bound
 	mendedFor *simBorrower  // who brought it, and it was at the desk since
 	mendedAt  uint64        // that borrower's arrival
@@ -107,6 +108,7 @@ type simWorld struct {
 	thawed     bool // hung helpers may report
 
 	opened, gone, revoked, away int
+	named                       int // of those revoked, by CloseAll
 
 	active, peak int
 	known        int // things that the desk has heard of and not closed
@@ -332,6 +334,7 @@ func (w *simWorld) openGate() {
 	w.must(w.gate, "gateHasOneToken", "opened twice")
 	w.must(w.m.queue.len == 0, "inv3NobodyWaitsBesideIdle", "the gate opens while %d wait", w.m.queue.len)
 	w.must(!w.paused, "inv9NothingInAPause", "the gate opens")
+	w.must(!w.pool.watched(), "everyLeaseIsSeen", "the gate opens")
 	w.must(w.openInBooks() <= w.limit, "inv1ShrinkCloses", "the gate opens in excess")
 	w.gate = false
 	w.bustles()
@@ -394,6 +397,13 @@ func (w *simWorld) recall(sl *simSlot) {
 	w.bustles()
 	w.step("desk", 0, "recalls", sl)
 	close(sl.recall)
+	w.bustles()
+}
+
+func (w *simWorld) revoke(sl *simSlot) {
+	w.bustles()
+	w.step("desk", 0, "revokes", sl)
+	close(sl.gone)
 	w.bustles()
 }
 

@@ -14,6 +14,11 @@ type slot[R any] struct {
 	// to bring it to the desk.
 	recall chan struct{}
 
+	// gone is closed, by the supervisor alone, when the slot is revoked. Who has seen
+	// that may read fate, the error of whoever brings it.
+	gone chan struct{}
+	fate error
+
 	// The owner's.
 	since  time.Duration         // when it was last lent or mended; it rests no longer than since then
 	uses   uint64                // leases off the shelf since the desk last counted them
@@ -55,7 +60,7 @@ const (
 	inHand               // at the desk
 	mending              // with a helper that judges, cleans or checks it
 	closing              // with a helper that closes it
-	revoked              // taken from its borrower by CloseAll, or by the borrower from the supervisor
+	revoked              // taken from its borrower, see revoke.go, or by the borrower from the supervisor
 )
 
 // leaseBatch is how many handles are made at once: an allocation amortised
@@ -72,6 +77,14 @@ func (sl *slot[R]) lease() *Lease[R] {
 	sl.unused--
 	l.slot = sl
 	return l
+}
+
+// revoked is an error once the slot is taken from its borrower.
+func (sl *slot[R]) revoked() error {
+	if isClosed(sl.gone) {
+		return sl.fate
+	}
+	return nil
 }
 
 // isClosed looks at a channel that is only ever closed.

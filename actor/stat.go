@@ -27,7 +27,7 @@ type Stat struct {
 	Expired     uint64 // reached MaxAge
 	Unneeded    uint64 // closed because of MaxRest
 	Taken       uint64 // taken away by their borrowers, with Lease.Take
-	Revoked     uint64 // taken from their borrowers by CloseAll
+	Revoked     uint64 // taken from their borrowers: by MaxLease, EndGrace or CloseAll
 	DialsFailed uint64 // Open returned an error
 	CloseFailed uint64 // Close returned an error
 	Refused     uint64 // requests answered with an error other than their context's
@@ -45,7 +45,7 @@ type LeaseInfo struct {
 	ID      uint64        // of the resource: 1 for the first opened, and so on
 	Key     any           // the key it is lent under, nil without
 	Holders int           // leases that share it: 1, or more under one key
-	AtLeast time.Duration // how long it has been out, as far as the desk can tell
+	AtLeast time.Duration // how long it has been out, as far as the desk can tell; exact under a key, and with MaxLease
 }
 
 // String describes the lease in a few words.
@@ -136,14 +136,19 @@ func (m *machine[R]) walkShelf(now time.Duration) map[*slot[R]]bool {
 // keyed leases and those granted while the gate is shut pass it, and what is
 // still out since the shutting has been out since then.
 func (m *machine[R]) atLeast(now time.Duration, sl *slot[R]) time.Duration {
-	switch {
-	case sl.desk.binding != nil:
-		return now - sl.desk.binding.since
-	case m.shut:
-		return now - max(m.shutAt, sl.desk.seen)
-	default:
+	if sl.desk.binding == nil && !m.shut {
 		return 0
 	}
+	return now - m.leasedAt(sl)
+}
+
+// leasedAt is since when a slot is lent at least. If the gate is shut from the start
+// that is exact, and so it is for a key.
+func (m *machine[R]) leasedAt(sl *slot[R]) time.Duration {
+	if b := sl.desk.binding; b != nil {
+		return b.since
+	}
+	return max(m.shutAt, sl.desk.seen)
 }
 
 // oldest is how long the longest lease has lasted, as far as is known.
