@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -125,6 +126,28 @@ type Config[R any] struct {
 	// that comes later gets a [*RevokedError]. Every get and put passes the desk then,
 	// which costs one or two microseconds. Zero: no limit.
 	MaxLease time.Duration
+
+	// Track has every lease know who took it: see [LeaseInfo], which [Supervisor.Leases]
+	// lists, and a [*WaitError], an [*ExhaustedError] and a [*CloseError] hold. A lease
+	// that is garbage collected without a put counts in [Stat].Leaked; its resource stays
+	// lent, since the borrower may have kept it (MaxLease frees the place). One that is
+	// Tied to a context that can end is not counted: its context puts it. The cost is
+	// that of MaxLease, two or three allocations a get, and the walk of the stack, some
+	// microseconds in all. The garbage collector tells in a goroutine of its own, so in a
+	// testing/synctest bubble every lease must be put.
+	Track bool
+
+	// Label is asked, with Track, what to call the borrower, in its goroutine with the
+	// context of its get. Nil: nothing.
+	Label func(ctx context.Context) string
+
+	// Wrappers are the import paths of packages through which borrowers get their
+	// leases: Track names the function that called them. Their tests are borrowers.
+	Wrappers []string
+
+	// ShowKey is what a [LeaseInfo] shows of a key. It runs in the goroutine of whoever
+	// is told. Nil: the key.
+	ShowKey func(key any) any
 
 	// CheckPeriod is how often idle resources are counted (see MaxRest) and
 	// those that rested for so long are looked at, one at a time, by helpers. It
@@ -277,7 +300,7 @@ func (c *Config[R]) validate() error {
 const longest = math.MaxInt64 / 8
 
 // watched says that the desk must see every lease: the gate stays shut.
-func (c *Config[R]) watched() bool { return c.MaxLease > 0 }
+func (c *Config[R]) watched() bool { return c.MaxLease > 0 || c.Track }
 
 func (c Config[R]) withDefaults() Config[R] {
 	for _, d := range []struct {
@@ -307,5 +330,6 @@ func (c Config[R]) withDefaults() Config[R] {
 	if c.MaxDials == 0 {
 		c.MaxDials = 8
 	}
+	c.Wrappers = slices.Clone(c.Wrappers)
 	return c
 }

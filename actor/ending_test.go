@@ -44,7 +44,7 @@ func TestCloseAllRevokesWhenItsTimeIsOver(t *testing.T) {
 		assert.ErrorIs(b, err, cause)
 		assert.Empty(b, c.Hooks)
 		assert.ElementsMatch(b, []LeaseInfo{
-			{ID: 1, Holders: 1, AtLeast: time.Second}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second},
+			{ID: 1, Holders: 1, AtLeast: time.Second, Recalled: true}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second, Recalled: true},
 		}, c.Leases)
 		for _, th := range b.all() {
 			if th == x.Value() || th == k1.Value() {

@@ -196,9 +196,9 @@ func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (f
 	case err == nil && v < Discard:
 		brings = brought[R]{sl, v}
 	case v == Keep && s.cfg.Judge != nil:
-		s.putBack(sl, s.verdict(sl, s.cfg.Judge), false)
+		s.putBack(sl, s.verdict(sl, s.cfg.Judge))
 	default:
-		s.putBack(sl, v, false)
+		s.putBack(sl, v)
 	}
 	if err == nil && fresh {
 		err = errRefused
@@ -222,16 +222,17 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 
 // fromDesk asks the supervisor and waits for its answer.
 func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request, brings brought[R]) (*Lease[R], error) {
+	o := s.origin(ctx)
 	t := s.ticket()
-	t.ctx, t.key, t.binds, t.patience, t.brings = ctx, r.Key, r.Bind, r.Patience, brings
+	t.ctx, t.key, t.binds, t.patience, t.brings, t.origin = ctx, r.Key, r.Bind, r.Patience, brings, o
 	sl, err := s.request(ctx, t)
 	switch {
 	case err != nil:
 		return nil, err
 	case r.Key != nil:
-		return &Lease[R]{hold: newHold(ctx, sl, r)}, nil
+		return s.newKeyed(ctx, sl, r, o), nil
 	default:
-		return sl.lease(), nil
+		return s.newLease(sl, o), nil
 	}
 }
 
@@ -250,7 +251,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			if !ended {
 				s.recycle(t)
 			}
-			return nil, a.err
+			return nil, s.explain(a.err)
 		case t.key != nil:
 			s.recycle(t)
 			return a.slot, nil
@@ -263,7 +264,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			}
 			err = refusedOften(refused)
 			if brings.slot != nil {
-				s.putBack(brings.slot, brings.verdict, false)
+				s.putBack(brings.slot, brings.verdict)
 			}
 		}
 		if fit || err != nil {
@@ -314,7 +315,11 @@ func (s *Supervisor[R]) lastLook(t *ticket[R]) answer[R] {
 // afterCancel turns an answer into the error of a get whose context has ended.
 func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[R]) answer[R] {
 	if a.slot != nil {
-		s.putBack(a.slot, Keep, t.key != nil)
+		if t.key != nil {
+			s.putKeyed(a.slot, Keep, t.origin)
+		} else {
+			s.putBack(a.slot, Keep)
+		}
 		return answer[R]{err: endedError("get", ctx)}
 	}
 	if w, ok := a.err.(*WaitError); ok {
@@ -339,7 +344,7 @@ func (s *Supervisor[R]) ticket() *ticket[R] {
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings = nil, nil, false, Wait, forResource, brought[R]{}
+	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[R]{}, nil
 	select {
 	case s.tickets <- t:
 	default:

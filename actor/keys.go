@@ -8,6 +8,7 @@ type binding[R any] struct {
 	key      any
 	slot     *slot[R]
 	holders  int
+	origins  []*origin     // of the leases, with Track
 	since    time.Duration // when it was bound
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
@@ -50,9 +51,21 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 // hold gives t one reference.
 func (m *machine[R]) hold(now time.Duration, b *binding[R], t *ticket[R]) {
 	b.holders++
+	if t.origin != nil {
+		t.origin.since = now
+		b.origins = append(b.origins, t.origin)
+	}
 	m.stats.leases++
 	b.slot.desk.place, b.slot.desk.seen = away, now
 	m.fx.answer(t, answer[R]{slot: b.slot})
+}
+
+// giveBack is the put of a lease that is tracked.
+func (m *machine[R]) giveBack(now time.Duration, sl *slot[R], v Verdict, o *origin) {
+	if b := sl.desk.binding; b != nil {
+		b.origins = remove(b.origins, o)
+	}
+	m.put(now, sl, v)
 }
 
 // unshare takes one reference back, and the slot with the last one. Holders

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -114,32 +115,43 @@ func (l *Lease[R]) Expose() (r R) {
 // the resource is killed.
 func (l *Lease[R]) Put() error {
 	if l.hold != nil {
-		return l.hold.giveBack(Keep)
+		err := l.hold.giveBack(Keep)
+		runtime.KeepAlive(l)
+		return err
 	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
-	l.slot = nil
+	l.end(sl)
 	v := Keep
 	if judge := sl.sup.cfg.Judge; judge != nil {
 		v = sl.sup.verdict(sl, judge)
 	}
-	return sl.sup.putBack(sl, v, false)
+	return sl.sup.putBack(sl, v)
 }
 
 // Discard gives the resource back to be closed; one that is shared under a key
 // when its last lease is put. The errors are those of Put.
 func (l *Lease[R]) Discard() error {
 	if l.hold != nil {
-		return l.hold.giveBack(Discard)
+		err := l.hold.giveBack(Discard)
+		runtime.KeepAlive(l)
+		return err
 	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
+	l.end(sl)
+	return sl.sup.putBack(sl, Discard)
+}
+
+// end makes the handle dead.
+func (l *Lease[R]) end(sl *slot[R]) {
 	l.slot = nil
-	return sl.sup.putBack(sl, Discard, false)
+	sl.untrack()
+	runtime.KeepAlive(l) // or it could count as lost just before
 }
 
 // PutKey puts the newest lease that key has: of those got with ctx, or with one
@@ -184,7 +196,9 @@ func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error
 // [*BusyError] in somebody's turn.
 func (l *Lease[R]) Take() (r R, err error) {
 	if h := l.hold; h != nil {
-		if err := h.take(func() error { return h.slot.sup.take(h.slot) }); err != nil {
+		err := h.take(func() error { return h.slot.sup.take(h.slot) })
+		runtime.KeepAlive(l)
+		if err != nil {
 			return r, err
 		}
 		return h.slot.value, nil
@@ -193,7 +207,7 @@ func (l *Lease[R]) Take() (r R, err error) {
 	if sl == nil {
 		return r, ErrNotLeased
 	}
-	l.slot = nil
+	l.end(sl)
 	if err := sl.sup.take(sl); err != nil {
 		return r, err
 	}
@@ -212,16 +226,35 @@ func (s *Supervisor[R]) take(sl *slot[R]) error {
 }
 
 // putBack lays a slot on the shelf if it may, and else brings it to the desk. One
-// that is revoked can not be laid there: CloseAll has shut the gate, or it was never
-// open, and what is bound to a key is not laid there.
-func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, keyed bool) error {
-	if v == Keep && !keyed && s.toShelf(sl) {
+// that is revoked cannot be laid there: CloseAll has shut the gate, or it was never
+// open.
+func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict) error {
+	if v == Keep && s.toShelf(sl) {
 		return nil
 	}
+	if err := s.over(sl); err != nil {
+		return err
+	}
+	return s.sent(message[R]{kind: putMessage, slot: sl, verdict: v})
+}
+
+// putKeyed brings one reference back to the desk.
+func (s *Supervisor[R]) putKeyed(sl *slot[R], v Verdict, o *origin) error {
+	if err := s.over(sl); err != nil {
+		return err
+	}
+	if o != nil {
+		return s.tellNow(func(m *machine[R], now time.Duration) { m.giveBack(now, sl, v, o) })
+	}
+	return s.sent(message[R]{kind: putMessage, slot: sl, verdict: v})
+}
+
+// over is an error if there is nothing left to put.
+func (s *Supervisor[R]) over(sl *slot[R]) error {
 	if err := sl.revoked(); err != nil {
 		return err
 	}
-	if isClosed(s.closed) || !s.send(message[R]{kind: putMessage, slot: sl, verdict: v}) {
+	if isClosed(s.closed) {
 		return ErrClosed
 	}
 	return nil

@@ -33,6 +33,9 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 			m.refuseOne(t, unavailable(m.outage.err))
 		case t.patience == NoWait && m.upTo(t) <= m.cfg.MaxOpen-(m.open-m.mends()):
 			kept = append(kept, t)
+		case t.patience == NoWait:
+			m.unqueue(t)
+			m.refuseOne(t, &ExhaustedError{m.shortage(now)})
 		default:
 			m.unqueue(t)
 			m.refuseOne(t, ErrExhausted)

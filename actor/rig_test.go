@@ -289,7 +289,11 @@ func (r rigEffects) answer(t *ticket[int], a answer[int]) {
 		delete(r.hidden, a.slot)
 		r.note("grant %s #%d", name, a.slot.value)
 	} else {
-		r.note("refuse %s: %v", name, a.err)
+		err := a.err
+		if e, ok := err.(*ExhaustedError); ok {
+			err = e.Unwrap()
+		}
+		r.note("refuse %s: %v", name, err)
 	}
 	_, twice := r.answers[t]
 	require.False(r, twice, "rule 4: %s is answered twice", name)

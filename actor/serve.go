@@ -70,6 +70,9 @@ func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 		return
 	}
 	m.stats.leases++
+	if sl.desk.origin = t.origin; t.origin != nil {
+		t.origin.since = now
+	}
 	m.limitLease(now)
 	m.dequeue(now, t)
 	m.fx.answer(t, answer[R]{slot: sl, fresh: fresh})

@@ -32,6 +32,7 @@ type hold[R any] struct {
 	ctx   context.Context
 	done  <-chan struct{} // of ctx
 	untie func() bool     // if the end of ctx gives the reference back
+	track *tracking       // with Track
 
 	// Of whoever owns the sharing.
 	ended   bool          // given back, or about to be: no more turns
@@ -41,18 +42,31 @@ type hold[R any] struct {
 	over    chan struct{} // cap 1: told that it is no longer in use, if somebody waits for that
 }
 
-// newHold is the borrower's side of a grant.
-func newHold[R any](ctx context.Context, sl *slot[R], r Request) *hold[R] {
+// newKeyed is the borrower's side of a grant under a key. The lease is tracked
+// before others can put it.
+func (s *Supervisor[R]) newKeyed(ctx context.Context, sl *slot[R], r Request, o *origin) *Lease[R] {
 	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done()}
-	if r.Tied && h.done != nil {
-		h.untie = context.AfterFunc(ctx, h.expire)
+	l, tied := &Lease[R]{hold: h}, r.Tied && h.done != nil
+	switch {
+	case o == nil:
+	case tied:
+		h.track = &tracking{origin: o}
+	default:
+		h.track = s.watch(l, sl, o)
+	}
+	h.begin(tied)
+	return l
+}
+
+func (h *hold[R]) begin(tied bool) {
+	if tied {
+		h.untie = context.AfterFunc(h.ctx, h.expire)
 	}
 	s := <-h.share
 	if !h.ended {
 		s.holds = append(s.holds, h)
 	}
 	h.share <- s
-	return h
 }
 
 // errEnded is live's answer to a hold that its context has ended.
@@ -182,6 +196,7 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 		return ErrNotLeased
 	}
 	h.put, h.exposed = true, false
+	h.track.stop()
 	h.verdict = max(h.verdict, v)
 	if h.ended {
 		h.tell(s)
@@ -218,7 +233,7 @@ func (h *hold[R]) finish(over chan struct{}) error {
 	s := <-h.share
 	v := h.verdict
 	h.share <- s
-	return sup.putBack(h.slot, v, true)
+	return sup.putKeyed(h.slot, v, h.track.who())
 }
 
 // take is for Lease.Take: the supervisor is asked while nobody can begin a turn,
@@ -230,6 +245,7 @@ func (h *hold[R]) take(ask func() error) error {
 		err = ask()
 		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrRevoked) {
 			h.put, h.exposed = true, false
+			h.track.stop()
 			h.end(s)
 		}
 	}

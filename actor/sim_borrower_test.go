@@ -31,6 +31,7 @@ type simBorrower struct {
 	verdict  Verdict
 	uses     int
 	took     chan error // what its Take gets
+	lease    *origin    // with Track
 
 	// The world's account.
 	arrival uint64        // of the request at the desk
@@ -274,6 +275,8 @@ func (b *simBorrower) stepDesk(w *simWorld) {
 	case pcTicket:
 		b.t = w.ticket()
 		b.t.ctx, b.t.patience, b.t.asks = b.ctx, b.patience, b.want
+		b.lease = w.origin()
+		b.t.origin = b.lease
 		if b.key > 0 {
 			b.t.key = b.key
 		}
@@ -372,6 +375,9 @@ func (b *simBorrower) stepUse(w *simWorld) {
 	w.checkUse(b)
 	if b.uses--; b.uses >= 0 {
 		b.note(w, "uses it")
+		if w.in(3) {
+			w.lose(b)
+		}
 		return
 	}
 	if w.in(w.takeaways) {
@@ -429,7 +435,7 @@ func (b *simBorrower) stepPut(w *simWorld) {
 		if b.key == 0 {
 			b.laysDown(w, theInbox)
 		}
-		w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict})
+		b.sendPut(w)
 		b.hasPut(w, "brings back")
 	}
 }
@@ -468,6 +474,6 @@ func (w *simWorld) ticket() *simTicket {
 }
 
 func (w *simWorld) recycle(t *simTicket) {
-	t.ctx, t.key, t.patience, t.asks, t.brings = nil, nil, Wait, forResource, brought[*simThing]{}
+	t.ctx, t.key, t.patience, t.asks, t.brings, t.origin = nil, nil, Wait, forResource, brought[*simThing]{}, nil
 	w.free = append(w.free, t)
 }

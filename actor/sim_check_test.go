@@ -61,6 +61,7 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 // granted counts a lease, and a wait that was not over at once.
 func (w *simWorld) granted(b *simBorrower) {
 	w.leases++
+	w.owned[b.lease] = true
 	if b.arrival <= w.settled {
 		w.waited++
 		w.waitTime += w.clock - b.since
@@ -412,6 +413,9 @@ func (w *simWorld) checkLeases(began int, leases []LeaseInfo) {
 		listed, info := simListed(leases, sl.desk.id)
 		w.must(listed == th.isLent(), "inv11LeasesAreRight", "thing %d is with %s, listed: %v", th.id, simOwners[th.owner], listed)
 		w.must(!listed || info.Holders == max(1, th.refs), "inv12Holders", "thing %d has %d holders, listed: %d", th.id, th.refs, info.Holders)
+		if listed {
+			w.checkOrigins(sl, info)
+		}
 	}
 }
 

@@ -144,6 +144,7 @@ func simRests(d *simDice, p *Config[*simThing], tick time.Duration) {
 	if d.in(20) {
 		p.MaxLease = max(time.Millisecond, 100*tick) * d.pick(1, 5, 50)
 	}
+	p.Track = d.in(20)
 	if d.in(30) {
 		p.MaxRest = d.pick(50*time.Microsecond, 3*time.Millisecond, 200*time.Millisecond)
 	}
@@ -158,7 +159,7 @@ func (c *simConfig) calm() {
 	c.pure = true
 	p := &c.pool
 	p.MinOpen, p.MinIdle, p.MaxAge, p.MaxRest, p.KeepAlive, p.Look, p.Prepare = 0, 0, 0, 0, false, nil, nil
-	p.MaxLease = 0
+	p.Track, p.MaxLease = p.watched(), 0
 	if p.MaxIdle > 0 {
 		p.MaxIdle, c.shelfSize = 0, p.MaxOpen
 	}

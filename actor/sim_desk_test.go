@@ -91,6 +91,9 @@ func (w *simWorld) handle() {
 		m.cancel(now, msg.ticket)
 		w.cancelling = nil
 	case putMessage:
+		if o := msg.slot.desk.origin; msg.slot.value.owner == theInbox {
+			delete(w.owned, o)
+		}
 		w.brought(msg.slot, msg.verdict)
 		m.put(now, msg.slot, msg.verdict)
 	case nudgeMessage:

@@ -96,6 +96,9 @@ type simWorld struct {
 	forcing    bool         // revoke runs
 	hurrying   bool         // closeAll or revoke runs
 
+	owned map[*origin]bool // leases that were granted and have not come back
+	leaks uint64
+
 	arrivals   uint64
 	settled    uint64 // arrivals at the last settle
 	resets     int
@@ -147,6 +150,7 @@ func newSimWorld(seed uint64, data []byte) *simWorld {
 	w.simSizes = simSizes{least: w.pool.MinOpen, limit: w.pool.MaxOpen, allowed: w.pool.MaxOpen, booked: w.pool.MaxOpen}
 	w.simRest = newSimRest()
 	w.noGood = map[*simBinding]int{}
+	w.owned = map[*origin]bool{}
 	for i := range w.simConfig.borrowers {
 		w.borrowers = append(w.borrowers, newSimBorrower(i))
 	}

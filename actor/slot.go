@@ -24,6 +24,7 @@ type slot[R any] struct {
 	uses   uint64                // leases off the shelf since the desk last counted them
 	leases *[leaseBatch]Lease[R] // handles, made in batches
 	unused int                   // of those, at the end
+	track  *tracking             // of the lease, with Track
 
 	// The supervisor's to set when it binds the slot, the holders' to use.
 	share chan *sharing[R]
@@ -42,6 +43,7 @@ type record[R any] struct {
 	seen     time.Duration // when the desk last had it in its hands
 	proven   bool          // opened or mended, and not lent or laid since
 	binding  *binding[R]   // the key it is lent under, if any
+	origin   *origin       // of the lease, or the last, without key, with Track
 	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
 	mended   *ticket[R]    // it was mended for this request, and not lent or laid since
 	tainted  bool          // Bind changed it for a key, and it is not bound to that
@@ -77,6 +79,24 @@ func (sl *slot[R]) lease() *Lease[R] {
 	sl.unused--
 	l.slot = sl
 	return l
+}
+
+// newLease makes the handle of a lease without key for the slot's owner.
+func (s *Supervisor[R]) newLease(sl *slot[R], o *origin) *Lease[R] {
+	if o == nil {
+		return sl.lease()
+	}
+	l := &Lease[R]{slot: sl}
+	sl.track = s.watch(l, sl, o)
+	return l
+}
+
+// untrack is the end of the lease.
+func (sl *slot[R]) untrack() {
+	if sl.track != nil {
+		sl.track.stop()
+		sl.track = nil
+	}
 }
 
 // revoked is an error once the slot is taken from its borrower.

@@ -108,6 +108,14 @@ func (s *Supervisor[R]) send(msg message[R]) bool {
 	}
 }
 
+// sent is send, with an error.
+func (s *Supervisor[R]) sent(msg message[R]) error {
+	if !s.send(msg) {
+		return ErrClosed
+	}
+	return nil
+}
+
 // ask has the supervisor answer a question about its books. It returns false
 // if the actor has ended.
 func ask[R, A any](s *Supervisor[R], question func(m *machine[R], now time.Duration) A) (answer A, ok bool) {
@@ -142,12 +150,6 @@ func (s *Supervisor[R]) Stat() Stat {
 		return st
 	}
 	return s.final
-}
-
-// Leases lists what is lent, keyed or not. The supervisor answers at once.
-func (s *Supervisor[R]) Leases() []LeaseInfo {
-	leases, _ := ask(s, func(m *machine[R], now time.Duration) []LeaseInfo { return m.leases(now) })
-	return leases
 }
 
 // Reset makes every resource old: idle ones are closed now, lent ones when
@@ -215,10 +217,7 @@ func (s *Supervisor[R]) tell(change func(*machine[R])) error {
 
 // tellNow has the supervisor change its books, without waiting for it.
 func (s *Supervisor[R]) tellNow(change func(m *machine[R], now time.Duration)) error {
-	if !s.send(message[R]{kind: askMessage, ask: change}) {
-		return ErrClosed
-	}
-	return nil
+	return s.sent(message[R]{kind: askMessage, ask: change})
 }
 
 // CloseAll ends the supervisor. Requests that wait, and all that come later,
@@ -246,7 +245,7 @@ func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	case <-s.closed:
 	case <-ctx.Done():
 		ended := context.Cause(ctx)
@@ -254,12 +253,12 @@ func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	case <-s.closed:
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	default:
 		return ErrClosed
 	}
