@@ -64,7 +64,7 @@ func (m *machine[R]) turn(now time.Duration) *slot[R] {
 			}
 			return sl
 		}
-		m.close(now, sl)
+		m.close(now, sl, ReasonNone, nil)
 	}
 	return m.pick(now)
 }

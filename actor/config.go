@@ -200,6 +200,14 @@ type Config[R any] struct {
 	// 500 ms.
 	EndGrace time.Duration
 
+	// OnEvent is told of what happens, in order, by a goroutine of its own, and one
+	// call at a time. It may block, and may ask the supervisor: nobody waits for it, not
+	// even CloseAll. Where it is too slow, more than 1024 events behind, the next are
+	// dropped, and an EventDropped says how many before it goes on. EventEnded is the
+	// last: once OnEvent has it, everything is told. A panic costs the event that it was
+	// told of, and counts in [Stat].EventPanics. Nil: nobody is told.
+	OnEvent func(Event)
+
 	// hold is a test's hook: borrowers call it at the named points of their
 	// protocol. It is nil outside this package's tests.
 	hold func(point)

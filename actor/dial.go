@@ -78,12 +78,16 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 	m.open++
 	m.usable++
 	m.stats.opened++
-	if j.freed || j.resets != m.resets {
-		m.close(now, sl)
-		return
+	m.tell(Event{Kind: EventOpened, ID: m.ids, N: m.open})
+	switch {
+	case j.resets != m.resets:
+		m.close(now, sl, ReasonReset, nil)
+	case j.freed:
+		m.close(now, sl, ReasonLate, nil)
+	default:
+		m.recovered()
+		m.back(now, sl, Keep, ReasonNone)
 	}
-	m.recovered()
-	m.back(now, sl, Keep)
 }
 
 // coming counts the slots on their way to those who wait.

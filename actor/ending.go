@@ -24,6 +24,7 @@ func (m *machine[R]) closeAll(now time.Duration, caller chan error) {
 		return
 	}
 	m.end.closing = true
+	m.tell(Event{Kind: EventClosing})
 	m.shutGate(now)
 	m.refuseAll(ErrClosed)
 	for _, t := range m.ready {
@@ -32,7 +33,7 @@ func (m *machine[R]) closeAll(now time.Duration, caller chan error) {
 	m.ready = nil
 	m.endPauses(ErrClosed)
 	for _, sl := range m.slots {
-		m.recall(sl)
+		m.recall(sl, ReasonClosing)
 	}
 	for _, j := range m.jobs {
 		if j.kind == dialJob {

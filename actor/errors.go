@@ -192,6 +192,9 @@ func (e *BusyError) Error() string {
 // Unwrap gives errors.Is ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
 
+// errGaveUp stands for the error of a context that the supervisor does not know.
+var errGaveUp = errors.New("gave up")
+
 // refusedOften is the error of a get for which Prepare finds nothing good
 // enough.
 func refusedOften(n int) error {

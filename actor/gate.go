@@ -25,8 +25,7 @@ func (m *machine[R]) arrangeGate(now time.Duration) {
 		m.layOut()
 	}
 	for m.cfg.MaxIdle > 0 && m.hands.len() > 0 && m.idle() > m.cfg.MaxIdle {
-		sl := m.hands.pop()
-		m.close(now, sl)
+		m.close(now, m.hands.pop(), ReasonExcess, nil)
 	}
 	m.keepWatch(now)
 }
@@ -92,7 +91,7 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 	switch {
 	case sl == nil:
 	case sl.desk.recalled:
-		m.close(now, sl)
+		m.close(now, sl, ReasonNone, nil)
 	case sl.desk.tainted:
 		m.hands.push(sl)
 	default:

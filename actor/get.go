@@ -172,7 +172,7 @@ func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (fit b
 		sl.since = now
 		if s.cfg.Look != nil && rested >= s.cfg.LookAfter {
 			if v := s.verdict(sl, s.cfg.Look); v != Keep {
-				s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
+				s.send(message[R]{kind: putMessage, slot: sl, verdict: v, why: ReasonBroken})
 				return false, brings, nil
 			}
 		}
@@ -196,9 +196,9 @@ func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (f
 	case err == nil && v < Discard:
 		brings = brought[R]{sl, v}
 	case v == Keep && s.cfg.Judge != nil:
-		s.putBack(sl, s.verdict(sl, s.cfg.Judge))
+		s.putBack(sl, s.verdict(sl, s.cfg.Judge), ReasonRefused)
 	default:
-		s.putBack(sl, v)
+		s.putBack(sl, v, ReasonRefused)
 	}
 	if err == nil && fresh {
 		err = errRefused
@@ -212,7 +212,7 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard})
+			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard, why: ReasonPanicked})
 		}
 	}()
 	v = f(sl.value)
@@ -264,7 +264,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			}
 			err = refusedOften(refused)
 			if brings.slot != nil {
-				s.putBack(brings.slot, brings.verdict)
+				s.putBack(brings.slot, brings.verdict, ReasonRefused)
 			}
 		}
 		if fit || err != nil {
@@ -318,7 +318,7 @@ func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[
 		if t.key != nil {
 			s.putKeyed(a.slot, Keep, t.origin)
 		} else {
-			s.putBack(a.slot, Keep)
+			s.putBack(a.slot, Keep, ReasonNone)
 		}
 		return answer[R]{err: endedError("get", ctx)}
 	}

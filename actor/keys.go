@@ -65,7 +65,7 @@ func (m *machine[R]) giveBack(now time.Duration, sl *slot[R], v Verdict, o *orig
 	if b := sl.desk.binding; b != nil {
 		b.origins = remove(b.origins, o)
 	}
-	m.put(now, sl, v)
+	m.put(now, sl, v, ReasonDiscarded)
 }
 
 // unshare takes one reference back, and the slot with the last one. Holders
@@ -83,7 +83,7 @@ func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
 		m.startMend(now, sl, judgeJob)
 		return
 	}
-	m.back(now, sl, b.verdict)
+	m.back(now, sl, b.verdict, ReasonDiscarded)
 }
 
 // vetted is the end of a look for a key. What Prepare says against the get, all
@@ -125,7 +125,7 @@ func (m *machine[R]) untaint(now time.Duration) {
 func (m *machine[R]) judge(now time.Duration, sl *slot[R]) {
 	sl.desk.leave()
 	if m.cfg.Judge == nil {
-		m.close(now, sl)
+		m.close(now, sl, ReasonUnfit, nil)
 		return
 	}
 	m.startMend(now, sl, judgeJob)

@@ -134,12 +134,20 @@ func (m *machine[R]) info(now time.Duration, sl *slot[R]) LeaseInfo {
 	for i, o := range r.origins() {
 		l.Leaked = l.Leaked || o.leaked
 		if i == 0 {
-			l.by = o
-		} else {
-			l.Others = append(l.Others, Holder{For: now - o.since, Leaked: o.leaked, by: o})
+			l.by, l.Others = o, m.others(now, sl, o)
 		}
 	}
 	return l
+}
+
+// others are those who share a slot with one of its holders.
+func (m *machine[R]) others(now time.Duration, sl *slot[R], than *origin) (others []Holder) {
+	for _, o := range sl.desk.origins() {
+		if o != than {
+			others = append(others, Holder{For: now - o.since, Leaked: o.leaked, by: o})
+		}
+	}
+	return others
 }
 
 // shown is a lease as users see it. It shares nothing with l.

@@ -63,6 +63,7 @@ type effects[R any] interface {
 	revoke(sl *slot[R])           // tell whoever holds sl that it is no longer his
 	start(j *job[R])              // have a helper do j and report once
 	cancel(j *job[R])             // end the context of a job under way
+	tell(Event)                   // have OnEvent told, sometime
 	lookout()                     // have the next borrower that leaves too few on the shelf tell
 	jitter(time.Duration) time.Duration
 }
@@ -120,7 +121,7 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	if sl == nil || sl.desk.place == revoked { // while Prepare had it
 		return
 	}
-	m.back(now, sl, v)
+	m.back(now, sl, v, ReasonRefused)
 	if sl.desk.place == mending {
 		m.shutGate(now)
 		j := m.jobs[len(m.jobs)-1] // just begun
@@ -132,7 +133,7 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 func (m *machine[R]) turnAway(now time.Duration, t *ticket[R]) {
 	if sl := t.brings.slot; sl != nil {
 		t.brings = brought[R]{}
-		m.put(now, sl, Discard)
+		m.put(now, sl, Discard, ReasonClosing)
 	}
 	m.refuseOne(t, ErrClosed)
 }
@@ -152,7 +153,9 @@ func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
 		m.unqueue(t)
 	}
 	m.stats.cancelled++
-	m.fx.answer(t, answer[R]{err: m.waitError(now, t)})
+	err := m.waitError(now, t)
+	m.tellOfWait(err)
+	m.fx.answer(t, answer[R]{err: err})
 }
 
 // unqueue takes t out of the queue and out of the waiters of its key.
@@ -165,25 +168,27 @@ func (m *machine[R]) unqueue(t *ticket[R]) {
 	}
 }
 
-// put is a slot that a borrower brought, with its verdict.
-func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict) {
+// put is a slot that a borrower brought, with its verdict and the reason for that.
+func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict, why Reason) {
 	switch {
 	case sl.desk.place == revoked:
 	case sl.desk.binding != nil:
 		m.unshare(now, sl, v)
 	default:
-		m.back(now, sl, v)
+		m.back(now, sl, v, why)
 	}
 }
 
 // back takes a slot into the desk's hands, or has done to it what it needs.
-func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict) {
+func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict, why Reason) {
 	m.note(now, sl)
 	switch {
-	case v >= Discard || sl.desk.recalled || m.end.closing:
-		m.close(now, sl)
+	case v >= Discard || sl.desk.recalled:
+		m.close(now, sl, why, nil)
+	case m.end.closing:
+		m.close(now, sl, ReasonClosing, nil)
 	case v != Keep:
-		m.mend(now, sl, v)
+		m.mend(now, sl, v, why)
 	default:
 		sl.desk.place = inHand
 		m.hands.push(sl)
@@ -200,9 +205,10 @@ func (m *machine[R]) note(now time.Duration, sl *slot[R]) {
 // reset makes every resource old: those opened so far and those being opened.
 func (m *machine[R]) reset() {
 	m.resets++
-	m.outage.heal()
+	m.tell(Event{Kind: EventReset})
+	m.heal()
 	for _, sl := range m.slots {
-		m.recall(sl)
+		m.recall(sl, ReasonReset)
 	}
 	for _, j := range m.jobs {
 		if j.kind == dialJob {
@@ -215,9 +221,10 @@ func (m *machine[R]) reset() {
 // nudged is a borrower that put a slot on the shelf while it was recalled.
 func (m *machine[R]) nudged() { m.sweep = true }
 
-func (m *machine[R]) recall(sl *slot[R]) {
+// recall asks for a slot, which is closed then, for this reason.
+func (m *machine[R]) recall(sl *slot[R], why Reason) {
 	if !sl.desk.recalled {
-		sl.desk.recalled = true
+		sl.desk.recalled, sl.desk.why = true, why
 		m.fx.recall(sl)
 		if sl.desk.place < closing {
 			m.usable--
@@ -230,6 +237,7 @@ func (m *machine[R]) idle() int { return m.hands.len() + m.fx.shelved() }
 
 func (m *machine[R]) refuseOne(t *ticket[R], err error) {
 	m.stats.refused++
+	m.tellOfRefusal(err)
 	m.fx.answer(t, answer[R]{err: err})
 }
 
@@ -238,6 +246,7 @@ func (m *machine[R]) conclude(t *ticket[R], err error) {
 	t.wait.queued = false
 	if err != nil {
 		m.stats.refused++
+		m.tellOfRefusal(err)
 	}
 	m.fx.answer(t, answer[R]{err: err})
 }

@@ -128,7 +128,7 @@ func (l *Lease[R]) Put() error {
 	if judge := sl.sup.cfg.Judge; judge != nil {
 		v = sl.sup.verdict(sl, judge)
 	}
-	return sl.sup.putBack(sl, v)
+	return sl.sup.putBack(sl, v, ReasonDiscarded)
 }
 
 // Discard gives the resource back to be closed; one that is shared under a key
@@ -144,7 +144,7 @@ func (l *Lease[R]) Discard() error {
 		return ErrNotLeased
 	}
 	l.end(sl)
-	return sl.sup.putBack(sl, Discard)
+	return sl.sup.putBack(sl, Discard, ReasonDiscarded)
 }
 
 // end makes the handle dead.
@@ -228,14 +228,14 @@ func (s *Supervisor[R]) take(sl *slot[R]) error {
 // putBack lays a slot on the shelf if it may, and else brings it to the desk. One
 // that is revoked cannot be laid there: CloseAll has shut the gate, or it was never
 // open.
-func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict) error {
+func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, why Reason) error {
 	if v == Keep && s.toShelf(sl) {
 		return nil
 	}
 	if err := s.over(sl); err != nil {
 		return err
 	}
-	return s.sent(message[R]{kind: putMessage, slot: sl, verdict: v})
+	return s.sent(message[R]{kind: putMessage, slot: sl, verdict: v, why: why})
 }
 
 // putKeyed brings one reference back to the desk.

@@ -52,6 +52,7 @@ func (m *machine[R]) refuseLate(now time.Duration) {
 		m.stats.cancelled++
 		err := m.waitError(now, t)
 		err.Err = ErrTimeout
+		m.tellOfWait(err)
 		m.fx.answer(t, answer[R]{err: err})
 	}
 }

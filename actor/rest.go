@@ -47,7 +47,7 @@ func (m *machine[R]) shedUnneeded(now time.Duration) {
 			break
 		}
 		m.stats.unneeded++
-		m.close(now, sl)
+		m.close(now, sl, ReasonUnneeded, nil)
 	}
 	w.begin(now + m.cfg.MaxRest)
 }

@@ -35,6 +35,8 @@ type rig struct {
 	limit   int  // the largest there was
 	graced  bool // a grace has freed a place: the limit may be passed
 
+	events []Event
+
 	hidden     map[*slot[int]]bool // off the shelf, and not yet laid back, lent or closed
 	mostHidden int
 	between    func(what string) // a borrower's step just before an effect
@@ -160,7 +162,7 @@ func (r *rig) reuse(name string, request *ticket[int]) {
 
 func (r *rig) cancel(name string) { r.m.cancel(r.now, r.tickets[name]) }
 
-func (r *rig) put(value int, v Verdict) { r.m.put(r.now, r.slot(value), v) }
+func (r *rig) put(value int, v Verdict) { r.m.put(r.now, r.slot(value), v, ReasonDiscarded) }
 
 // report ends the first helper of a kind.
 func (r *rig) report(k jobKind, err error) *job[int] {
@@ -315,6 +317,8 @@ func (r rigEffects) start(j *job[int]) {
 }
 
 func (r rigEffects) lookout() { r.low = true }
+
+func (r rigEffects) tell(e Event) { r.events = append(r.events, e) }
 
 func (r rigEffects) cancel(j *job[int]) { r.note("cancel %s", jobNames[j.kind]) }
 

@@ -51,7 +51,7 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 			return nil
 		case sl.desk.place == revoked:
 		case sl.desk.recalled:
-			m.close(now, sl)
+			m.close(now, sl, ReasonNone, nil)
 		case sl.desk.tainted:
 			m.judge(now, sl)
 		default:

@@ -261,7 +261,7 @@ func (w *simWorld) verdict() Verdict {
 // bring gives an unfit slot to the desk.
 func (b *simBorrower) bring(w *simWorld) {
 	w.move(b.sl, aBorrower, theInbox, b)
-	w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict})
+	w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict, why: ReasonBroken})
 	b.note(w, "brings back unfit")
 	b.sl, b.pc = nil, b.then
 	if b.pc == pcRest {

@@ -91,6 +91,9 @@ func simPool(d *simDice, tick time.Duration) Config[*simThing] {
 		BackoffMin:   d.pick(0, time.Millisecond),
 		Kill:         func(*simThing) { panic("the machine killed") },
 	}
+	if d.in(50) {
+		p.OnEvent = func(Event) { panic("the machine told") }
+	}
 	simLimits(d, &p)
 	simRests(d, &p, tick)
 	if d.in(40) {

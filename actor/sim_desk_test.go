@@ -37,7 +37,7 @@ func (w *simWorld) receive() {
 	case mail && (!raced && !due || w.in(60)):
 		w.handle()
 	case raced && (!due || w.in(50)):
-		w.m.put(w.clock, w.raced(), Keep)
+		w.m.put(w.clock, w.raced(), Keep, ReasonNone)
 	default:
 		w.step("desk", 0, "wakes by its timer", nil)
 		w.next = never
@@ -67,7 +67,7 @@ func (w *simWorld) drainOne() bool {
 	if sl == nil {
 		return false
 	}
-	w.m.put(w.clock, sl, Keep)
+	w.m.put(w.clock, sl, Keep, ReasonNone)
 	w.checkBooks()
 	return true
 }
@@ -95,7 +95,7 @@ func (w *simWorld) handle() {
 			delete(w.owned, o)
 		}
 		w.brought(msg.slot, msg.verdict)
-		m.put(now, msg.slot, msg.verdict)
+		m.put(now, msg.slot, msg.verdict, msg.why)
 	case nudgeMessage:
 		m.nudged()
 	case lowMessage:

@@ -39,7 +39,7 @@ func (w *simWorld) origin() *origin {
 func (b *simBorrower) sendPut(w *simWorld) {
 	sl, v, o := b.sl, b.verdict, b.lease
 	if b.key == 0 || o == nil {
-		w.send(simMessage{kind: putMessage, slot: sl, verdict: v})
+		w.send(simMessage{kind: putMessage, slot: sl, verdict: v, why: ReasonDiscarded})
 		return
 	}
 	w.ask(func(m *machine[*simThing], now time.Duration) {
@@ -76,9 +76,9 @@ func (w *simWorld) lose(b *simBorrower) {
 	}
 	sl, o := b.sl, b.lease
 	b.note(w, "loses the lease")
-	w.ask(func(m *machine[*simThing], _ time.Duration) {
+	w.ask(func(m *machine[*simThing], now time.Duration) {
 		was, lent := o.leaked, !sl.value.revoked && w.owned[o]
-		m.lost(sl, o)
+		m.lost(now, sl, o)
 		w.must(o.leaked == (was || lent), "trackedIsRight", "thing %d: lent %v, leaked %v", sl.value.id, lent, o.leaked)
 		if o.leaked && !was {
 			w.leaks++

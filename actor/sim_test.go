@@ -181,6 +181,7 @@ func (w *simWorld) finale() {
 	s := w.m.stat()
 	w.must(int(s.Opened) == w.opened && int(s.Closed) == w.gone && int(s.Revoked) == w.revoked && int(s.Taken) == w.away, "inv10EndsClean",
 		"%d opened, %d closed, %d revoked, %d taken away, but %+v", w.opened, w.gone, w.revoked, w.away, s)
+	w.everythingIsTold(s)
 	told := simCounts{s.Leases, s.Expired, s.Unneeded, s.Waited, s.Refused, s.Cancelled, s.WaitTime}
 	w.must(told == w.simCounts, "inv11StatIsRight", "it is %+v, Stat says %+v", w.simCounts, told)
 }

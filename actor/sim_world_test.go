@@ -124,6 +124,7 @@ type simWorld struct {
 
 	steps int
 	trace simTrace
+	told  simTold
 }
 
 // simCounts are what Stat must tell in the end.
@@ -150,6 +151,7 @@ func newSimWorld(seed uint64, data []byte) *simWorld {
 	w.simSizes = simSizes{least: w.pool.MinOpen, limit: w.pool.MaxOpen, allowed: w.pool.MaxOpen, booked: w.pool.MaxOpen}
 	w.simRest = newSimRest()
 	w.noGood = map[*simBinding]int{}
+	w.told = newSimTold()
 	w.owned = map[*origin]bool{}
 	for i := range w.simConfig.borrowers {
 		w.borrowers = append(w.borrowers, newSimBorrower(i))
@@ -409,6 +411,10 @@ func (w *simWorld) revoke(sl *simSlot) {
 	w.step("desk", 0, "revokes", sl)
 	close(sl.gone)
 	w.bustles()
+}
+
+func (w *simWorld) tell(e Event) {
+	w.told.hear(w, e)
 }
 
 func (w *simWorld) lookout() {

@@ -37,8 +37,9 @@ type slot[R any] struct {
 type record[R any] struct {
 	id       uint64
 	place    place
-	index    int  // in machine.slots
-	recalled bool // recall is closed
+	index    int    // in machine.slots
+	recalled bool   // recall is closed
+	why      Reason // it was
 	expires  time.Duration
 	seen     time.Duration // when the desk last had it in its hands
 	proven   bool          // opened or mended, and not lent or laid since

@@ -34,6 +34,9 @@ type Stat struct {
 	Waited   uint64        // leases granted after a wait, since nothing was idle
 	WaitTime time.Duration // what those waited, in all
 
+	EventPanics uint64 // calls of OnEvent that did not return: a panic, or runtime.Goexit
+	EventPanic  error  // the last of them
+
 	Failures  int   // failed dials in a row; 0: no outage
 	LastError error // of those failures, the last
 }
@@ -44,6 +47,9 @@ type counters struct {
 	dialsFailed, closeFailed, refused, cancelled, waited              uint64
 
 	waitTime time.Duration
+
+	eventPanics uint64
+	eventPanic  error
 }
 
 func (m *machine[R]) stat() Stat {
@@ -59,6 +65,7 @@ func (m *machine[R]) stat() Stat {
 		Revoked: m.stats.revoked, DialsFailed: m.stats.dialsFailed, CloseFailed: m.stats.closeFailed,
 		Refused: m.stats.refused, Cancelled: m.stats.cancelled,
 		Waited: m.stats.waited, WaitTime: m.stats.waitTime,
+		EventPanics: m.stats.eventPanics, EventPanic: m.stats.eventPanic,
 		Failures: m.outage.failures, LastError: m.outage.err,
 	}
 }

@@ -19,6 +19,8 @@ type Supervisor[R any] struct {
 	closed  chan struct{}   // closed when the actor has ended
 	tickets chan *ticket[R] // free list of requests
 
+	reports reports
+
 	began  time.Time       // times inside are durations since then
 	values context.Context // carries Start's values to the dials of the first fill
 	final  Stat            // the last word, readable once closed is closed
@@ -29,6 +31,7 @@ type Supervisor[R any] struct {
 type message[R any] struct {
 	kind    messageKind
 	verdict Verdict
+	why     Reason // of the verdict
 	slot    *slot[R]
 	ticket  *ticket[R]
 	job     *job[R]
@@ -41,7 +44,7 @@ const (
 	getMessage    messageKind = iota // ticket: a new request
 	againMessage                     // ticket: its slot proved unfit before use
 	cancelMessage                    // ticket: its borrower gave up
-	putMessage                       // slot, verdict
+	putMessage                       // slot, verdict, why
 	nudgeMessage                     // a recalled slot lies on the shelf
 	lowMessage                       // fewer than MinIdle lie on the shelf
 	reportMessage                    // job: a helper is done
@@ -74,6 +77,10 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 		tickets: make(chan *ticket[R], ticketsKept),
 		began:   time.Now(),
 		values:  context.WithoutCancel(ctx),
+	}
+	if cfg.OnEvent != nil {
+		s.reports.events = make(chan Event, eventsKept)
+		go s.report()
 	}
 	go newDesk(s).run()
 	return s, nil

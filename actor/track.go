@@ -77,17 +77,18 @@ func (s *Supervisor[R]) watch(l *Lease[R], sl *slot[R], o *origin) *tracking {
 
 // noteLost is called by the runtime.
 func (s *Supervisor[R]) noteLost(l lost[R]) {
-	_ = s.tellNow(func(m *machine[R], _ time.Duration) { m.lost(l.slot, l.origin) })
+	_ = s.tellNow(func(m *machine[R], now time.Duration) { m.lost(now, l.slot, l.origin) })
 }
 
 // lost notes a lease that nobody can put any more. Its resource stays lent: the
 // borrower may have kept that.
-func (m *machine[R]) lost(sl *slot[R], o *origin) {
+func (m *machine[R]) lost(now time.Duration, sl *slot[R], o *origin) {
 	if sl.desk.place != away || o.leaked || !slices.Contains(sl.desk.origins(), o) {
 		return
 	}
 	o.leaked = true
 	m.stats.leaked++
+	m.tellOfLease(now, EventLeaked, sl, ReasonNone, o)
 }
 
 // origins are those of the present leases of a slot that is lent, the oldest first.
