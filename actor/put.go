@@ -58,6 +58,16 @@ func (l *Lease[R]) Context() context.Context {
 	return l.hold.ctx
 }
 
+// Watch returns a function that says whether a lease under a key has ended; nil
+// without a key. It may be kept with the resource: unlike the lease, it does not
+// keep that from being found, see Config.Track.
+func (l *Lease[R]) Watch() func() bool {
+	if l.hold == nil {
+		return nil
+	}
+	return l.hold.isOver
+}
+
 // Use takes the turn to use the resource, until Done. Of all who hold it under a
 // key, whatever their goroutines, one has the turn; the others, and the same one
 // again, get a [*BusyError] that says what for. After the end of the lease it is

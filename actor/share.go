@@ -101,6 +101,13 @@ func (h *hold[R]) look() error {
 	return h.explain(err)
 }
 
+// isOver is look without a word of why.
+func (h *hold[R]) isOver() bool {
+	s := <-h.share
+	defer func() { h.share <- s }()
+	return h.ended
+}
+
 // expose is look for who will use the resource without turns.
 func (h *hold[R]) expose() error {
 	s := <-h.share

@@ -124,8 +124,8 @@ func (c *Config) prepare() func(context.Context, *pgx.Conn) (bool, error) {
 // Rows and batch results must be closed before, not after, the put. Bad
 // arguments change nothing: ErrForeignConn for a connection of another pool,
 // ErrNotLeased for one that has been put already, ErrWrongKey for a [WithKey]
-// that is not the connection's. ErrClosed says that CloseAll has taken
-// the connection away and ended.
+// that is not the connection's. A [*RevokedError] says that the connection was
+// closed under its borrower, by MaxLeaseTime or CloseAll (then it is ErrClosed too).
 func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 	switch {
 	case c == nil:

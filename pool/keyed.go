@@ -74,6 +74,14 @@ type boundKey struct {
 // String is what errors show.
 func (k boundKey) String() string { return fmt.Sprint(k.key) }
 
+// shownKey is what users see of a key.
+func shownKey(key any) any {
+	if k, ok := key.(boundKey); ok {
+		return k.key
+	}
+	return key
+}
+
 // fill makes a request a keyed one.
 func (k *Keying) fill(ctx context.Context, r *actor.Request) error {
 	if r.Key != nil {

@@ -96,6 +96,12 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		GetTimeout:   c.AcquireTimeout,
 		MaxDials:     int(c.MaxConcurrentDials),
 		Outage:       c.OutagePolicy,
+		MaxLease:     c.MaxLeaseTime,
+		Track:        c.TrackLeases,
+		Label:        label,
+		Wrappers:     wrappers,
+		ShowKey:      shownKey,
+		OnEvent:      c.OnEvent,
 	}
 	if c.ShouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare

@@ -15,6 +15,9 @@ import (
 const rowsBatch = 64
 
 func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
+	if s.pool.config.TrackLeases { // else those that were dropped could not be found
+		return &poolRows{r, u}
+	}
 	if len(s.rows) == 0 {
 		s.rows = make([]poolRows, rowsBatch)
 	}
@@ -25,6 +28,9 @@ func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
 }
 
 func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
+	if s.pool.config.TrackLeases {
+		return &poolRow{r, u}
+	}
 	if len(s.row) == 0 {
 		s.row = make([]poolRow, rowsBatch)
 	}
@@ -137,7 +143,7 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 	defer u.endUnless(&lasts)
 	var results pgx.BatchResults
 	if top := u.s.nesting(c); top != nil {
-		results = top.tx.SendBatch(u.ctx, b)
+		results = top.SendBatch(u.ctx, b)
 	} else {
 		results = u.s.conn.SendBatch(u.ctx, b)
 	}

@@ -21,13 +21,14 @@ type session struct {
 	conn *pgx.Conn
 	die  context.CancelFunc // ends whatever was dialed for this session
 	raw  net.Conn           // the socket below TLS
+	dead chan struct{}      // closed when the session is killed
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if somebody will ask
 
 	cancels *canceller // nil if the user has one of his own, or under CloseConn
 
 	bound *boundKey // the key whose Keying has changed it
-	open  []*Tx     // see nest.go
+	open  []openTx  // see nest.go
 
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow
@@ -93,7 +94,7 @@ var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, 
 
 func newSession(p *Pool, conn *pgx.Conn, die context.CancelFunc) *session {
 	raw := rawConn(conn.PgConn())
-	return &session{pool: p, conn: conn, die: die, raw: raw, peek: newPeeker(raw), rest: time.Now()}
+	return &session{pool: p, conn: conn, die: die, raw: raw, dead: make(chan struct{}), peek: newPeeker(raw), rest: time.Now()}
 }
 
 // rawConn is the socket below TLS, whose own Close can block for seconds.
@@ -162,6 +163,16 @@ func (s *session) hangUp() {
 	s.die()
 }
 
+// revoked is ErrRevoked for who uses a session that was killed.
+func (s *session) revoked() error {
+	select {
+	case <-s.dead:
+		return ErrRevoked
+	default:
+		return nil
+	}
+}
+
 // grace is how long a session that was killed, or never lent, waits for the
 // server to take notice.
 const grace = 200 * time.Millisecond
@@ -170,6 +181,7 @@ const grace = 200 * time.Millisecond
 // statement, which would go on without its client. It may be called at any
 // moment from any goroutine.
 func (s *session) kill() {
+	close(s.dead) // the supervisor kills once
 	_ = s.raw.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

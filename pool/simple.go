@@ -24,8 +24,8 @@ func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*S
 	return &Simple{p}, nil
 }
 
-// GetConn lends an idle connection or opens one; ErrExhausted if maxconn are
-// lent, ErrUnavailable if none can be opened. It blocks until the connection is
+// GetConn lends an idle connection or opens one; ErrExhausted, an [*ExhaustedError],
+// if maxconn are lent, ErrUnavailable if none can be opened. It blocks until the connection is
 // open or ctx ends. [WithKey] works as for [Pool.GetConn].
 func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 	if err := s.pool.enter(); err != nil {

@@ -93,7 +93,7 @@ func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
 	u.owner = t.owner
 	defer u.end()
 	t.ended = true
-	u.s.ended(t)
+	u.s.ended(t.tx)
 	return u.explain(how(u.ctx))
 }
 
@@ -109,6 +109,7 @@ func (t *Tx) abandon(ctx context.Context) error {
 	u.owner = t.owner
 	defer u.end()
 	t.ended = true
+	u.s.abandon(t.tx)
 	return nil
 }
 
