@@ -32,6 +32,8 @@ type hold[R any] struct {
 	ctx   context.Context
 	done  <-chan struct{} // of ctx
 	untie func() bool     // if the end of ctx gives the reference back
+	own   bool            // PutKey passes over it
+	track *tracking       // with Track
 
 	// Of whoever owns the sharing.
 	ended   bool          // given back, or about to be: no more turns
@@ -41,18 +43,31 @@ type hold[R any] struct {
 	over    chan struct{} // cap 1: told that it is no longer in use, if somebody waits for that
 }
 
-// newHold is the borrower's side of a grant.
-func newHold[R any](ctx context.Context, sl *slot[R], r Request) *hold[R] {
-	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done()}
-	if r.Tied && h.done != nil {
-		h.untie = context.AfterFunc(ctx, h.expire)
+// newKeyed is the borrower's side of a grant under a key. The lease is tracked
+// before others can put it.
+func (s *Supervisor[R]) newKeyed(ctx context.Context, sl *slot[R], r Request, o *origin) *Lease[R] {
+	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done(), own: r.Own}
+	l, tied := &Lease[R]{hold: h}, r.Tied && h.done != nil
+	switch {
+	case o == nil:
+	case tied:
+		h.track = &tracking{origin: o}
+	default:
+		h.track = s.watch(l, sl, o)
+	}
+	h.begin(tied)
+	return l
+}
+
+func (h *hold[R]) begin(tied bool) {
+	if tied {
+		h.untie = context.AfterFunc(h.ctx, h.expire)
 	}
 	s := <-h.share
 	if !h.ended {
 		s.holds = append(s.holds, h)
 	}
 	h.share <- s
-	return h
 }
 
 // errEnded is live's answer to a hold that its context has ended.
@@ -87,6 +102,13 @@ func (h *hold[R]) look() error {
 	return h.explain(err)
 }
 
+// isOver is look without a word of why.
+func (h *hold[R]) isOver() bool {
+	s := <-h.share
+	defer func() { h.share <- s }()
+	return h.ended
+}
+
 // expose is look for who will use the resource without turns.
 func (h *hold[R]) expose() error {
 	s := <-h.share
@@ -99,6 +121,9 @@ func (h *hold[R]) expose() error {
 // free is an error if no turn can begin.
 func (h *hold[R]) free(s *sharing[R]) error {
 	if err := h.live(); err != nil {
+		return err
+	}
+	if err := h.slot.revoked(); err != nil {
 		return err
 	}
 	if s.user != nil {
@@ -182,6 +207,7 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 		return ErrNotLeased
 	}
 	h.put, h.exposed = true, false
+	h.track.stop()
 	h.verdict = v
 	if h.ended {
 		h.tell(s)
@@ -195,7 +221,7 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 	}
 	if over != nil {
 		go h.finish(over)
-		return nil
+		return h.slot.revoked()
 	}
 	return h.finish(nil)
 }
@@ -218,7 +244,7 @@ func (h *hold[R]) finish(over chan struct{}) error {
 	s := <-h.share
 	v := h.verdict
 	h.share <- s
-	return sup.putBack(h.slot, v, true)
+	return sup.putKeyed(h.slot, v, h.track.who())
 }
 
 // take is for Lease.Take: the supervisor is asked while nobody can begin a turn,
@@ -226,10 +252,11 @@ func (h *hold[R]) finish(over chan struct{}) error {
 func (h *hold[R]) take(ask func() error) error {
 	s := <-h.share
 	err := h.free(s)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrRevoked) { // then the desk takes the reference back
 		err = ask()
-		if err == nil || err == ErrClosed {
+		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrRevoked) {
 			h.put, h.exposed = true, false
+			h.track.stop()
 			h.end(s)
 		}
 	}
@@ -242,15 +269,22 @@ func (h *hold[R]) take(ask func() error) error {
 }
 
 // newest is the youngest hold of those whose context ends with done, or of all
-// unless that has ended: then they have gone back.
+// unless that has ended: then they have gone back. What only its holder puts does not
+// count.
 func (s *sharing[R]) newest(done <-chan struct{}) *hold[R] {
+	var youngest *hold[R]
 	for i := len(s.holds) - 1; i >= 0; i-- {
-		if h := s.holds[i]; h.done == done {
+		h := s.holds[i]
+		switch {
+		case h.own:
+		case h.done == done:
 			return h
+		case youngest == nil:
+			youngest = h
 		}
 	}
-	if n := len(s.holds); n > 0 && (done == nil || !isClosed(done)) {
-		return s.holds[n-1]
+	if done != nil && isClosed(done) {
+		return nil
 	}
-	return nil
+	return youngest
 }
