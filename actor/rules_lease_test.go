@@ -288,3 +288,21 @@ func TestTrackedLeasesAreCountedAndCancelled(t *testing.T) {
 		assert.Equal(b, []int{2, 0}, []int{st.Idle, st.Leased})
 	})
 }
+
+// A reference that came too late for its borrower is nobody's in the books.
+func TestTrackedReferenceThatIsGivenUp(t *testing.T) {
+	inBed(t, tracked(), func(b *bed) {
+		k := Request{Key: "k"}
+		x := takeOne(b, labelled(b, "one"), k)
+		ctx, cancel := context.WithCancel(b.Context())
+		desk := b.holdDesk()
+		late := b.getWith(ctx, k)
+		synctest.Wait()
+		cancel()
+		desk.goes()
+		require.ErrorIs(b, late.fails(), context.Canceled)
+		l := b.s.Leases()[0]
+		assert.Equal(b, []any{1, "one", 0}, []any{l.Holders, l.Label, len(l.Others)})
+		b.put(x)
+	})
+}
