@@ -50,6 +50,7 @@ func TestEventsOfALife(t *testing.T) {
 	p.Reset()
 	require.NoError(t, c.Conn().Close(ctx))
 	c.Release()
+	require.Eventually(t, func() bool { return pool.StatOf(p).Closed == 2 }, wide, time.Millisecond)
 	require.NoError(t, p.CloseAll(ctx))
 	require.Equal(t, []string{
 		"opened #1 (1)", "cleaned #1", "refused: pool exhausted", "closed #1: discarded",
