@@ -23,7 +23,7 @@ func TestMaxLeaseRevokes(t *testing.T) {
 		w := b.get()
 		time.Sleep(59*time.Second - 1)
 		w.waits()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		y := w.lease()
 		assert.EqualValues(b, 1, b.thing(1).kills.Load())
 		assert.EqualValues(b, 2, y.Value().id)
@@ -292,5 +292,23 @@ func TestTrackedLeasesAreCountedAndCancelled(t *testing.T) {
 		assert.Empty(b, b.s.Leases())
 		st := b.s.Stat()
 		assert.Equal(b, []int{2, 0}, []int{st.Idle, st.Leased})
+	})
+}
+
+// A reference that came too late for its borrower is nobody's in the books.
+func TestTrackedReferenceThatIsGivenUp(t *testing.T) {
+	inBed(t, tracked(), func(b *bed) {
+		k := Request{Key: "k"}
+		x := takeOne(b, labelled(b, "one"), k)
+		ctx, cancel := context.WithCancel(b.Context())
+		desk := b.holdDesk()
+		late := b.getWith(ctx, k)
+		synctest.Wait()
+		cancel()
+		desk.goes()
+		require.ErrorIs(b, late.fails(), context.Canceled)
+		l := b.s.Leases()[0]
+		assert.Equal(b, []any{1, "one", 0}, []any{l.Holders, l.Label, len(l.Others)})
+		b.put(x)
 	})
 }
