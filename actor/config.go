@@ -74,7 +74,8 @@ type Config[R any] struct {
 	// and in the same time. An error goes to all who wait for the key then, and r is
 	// judged. What Bind has done to r is for Judge and Clean to find and undo: r
 	// is judged when the last holder has put it, and also if nobody waits for the
-	// key any more when Bind is done. Required for such gets.
+	// key any more when Bind is done. While it runs, and somebody waits for the key, no
+	// second Bind is begun for that. Required for such gets.
 	Bind func(ctx context.Context, key any, r R) error
 
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
@@ -123,7 +124,8 @@ type Config[R any] struct {
 
 	// MaxLease is how long a lease may last, under a key from the time it was bound:
 	// then its resource is killed under whoever uses it, and its place is free. A put
-	// that comes later gets a [*RevokedError]. Every get and put passes the desk then,
+	// that comes later gets a [*RevokedError]. The key gets another resource when all
+	// who hold it have put that. Every get and put passes the desk then,
 	// which costs one or two microseconds. Zero: no limit.
 	MaxLease time.Duration
 
@@ -196,8 +198,8 @@ type Config[R any] struct {
 	CloseGrace time.Duration
 
 	// EndGrace is how long the turn of a lease may go on once the lease has ended, by
-	// its put or by the end of its context: then the resource is killed. Zero:
-	// 500 ms.
+	// its put or by the end of its context: then the resource is killed, as after
+	// MaxLease. Zero: 500 ms.
 	EndGrace time.Duration
 
 	// OnEvent is told of what happens, in order, by a goroutine of its own, and one

@@ -163,10 +163,12 @@ func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 
-// lookedFor is promised for who is being refused: the desk may have forgotten its key.
+// lookedFor is promised for who is being refused: the desk may have forgotten its key,
+// for which Bind is still being called.
 func (w *simWorld) lookedFor(b *simBorrower) bool {
 	for _, h := range w.helpers {
-		if h.j.bound != nil && h.j.bound.key == b.key && w.comes(h, w.clock) {
+		binds := h.j.binds && w.clock < h.grace && !isClosed(h.j.slot.recall)
+		if h.j.bound != nil && h.j.bound.key == b.key && (binds || w.comes(h, w.clock)) {
 			return true
 		}
 	}

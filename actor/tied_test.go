@@ -688,12 +688,15 @@ func TestTiedAndCloseAllThatDoesNotWait(t *testing.T) {
 		b.dead(z)
 		assert.Zero(b, time.Since(begun))
 	})
-	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
 		x, end := b.tied("x")
+		y := b.getKey("y").lease()
 		require.Error(b, b.s.CloseAll(b.ended()))
 		synctest.Wait()
 		assert.ErrorIs(b, x.Put(), ErrRevoked)
 		b.dead(x)
+		_, err := y.Take()
+		assert.ErrorIs(b, err, ErrRevoked)
 		end()
 	})
 }
