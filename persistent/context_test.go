@@ -3,6 +3,8 @@ package persistent_test
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -425,6 +427,61 @@ func TestContextEndsExposed(t *testing.T) {
 		a.awaitDeath(first)
 		putAfterTheEnd(t, p, c)
 	})
+}
+
+// Put after the end puts nobody else's, and is no error either: with others there,
+// and with nobody.
+func TestPutAfterTheEndOfTheContext(t *testing.T) {
+	p, _ := persisting(t, 1)
+	outside := as(t, "me")
+	outer := get(t, p, outside)
+	ctx, end := context.WithCancel(outside)
+	get(t, p, ctx)
+	end()
+	awaitHolders(t, p, 1)
+	require.NoError(t, p.Put(ctx))
+	require.NoError(t, outer.Ping(outside))
+	require.NoError(t, p.PutConn(outer))
+	require.NoError(t, p.Put(ctx))
+	require.ErrorIs(t, p.Put(outside), pool.ErrNotLeased)
+}
+
+// A long lease collects nothing from the statements that are sent with contexts of
+// their own, nor do these from it.
+func TestContextsAreLetGo(t *testing.T) {
+	p, a := persisting(t, 1)
+	a.exec("create table copied (i int)")
+	lease, other := count(as(t, "me")), count(background(t))
+	c := get(t, p, lease)
+	before := [2]int64{lease.live.Load(), other.live.Load()}
+	require.Equal(t, [2]int64{1, 0}, before, "the lease itself")
+	for range 3 {
+		eachVerb(other, c, func(verb string, err error) { require.NoError(t, err, verb) })
+	}
+	require.Equal(t, before, [2]int64{lease.live.Load(), other.live.Load()})
+	require.NoError(t, p.PutConn(c))
+	require.Zero(t, lease.live.Load())
+}
+
+// counting is a context that knows how many wait for its end.
+type counting struct {
+	context.Context
+	done chan struct{} // its own, or package context would go past it
+	live atomic.Int64
+}
+
+func count(ctx context.Context) *counting { return &counting{Context: ctx, done: make(chan struct{})} }
+
+func (c *counting) Done() <-chan struct{} { return c.done }
+
+// AfterFunc is what package context calls, if there is such a method.
+func (c *counting) AfterFunc(func()) (stop func() bool) {
+	c.live.Add(1)
+	var once sync.Once
+	return func() (stopped bool) {
+		once.Do(func() { c.live.Add(-1); stopped = true })
+		return stopped
+	}
 }
 
 // The end races with the put, and with a put by key: the reference goes back once.

@@ -253,7 +253,10 @@ func TestTransactionUseAfterEnd(t *testing.T) {
 	next := begin(t, p, ctx)
 	exec(t, next, ctx, "insert into n values (1)")
 	require.ErrorIs(t, tx.Rollback(ctx), pgx.ErrTxClosed)
-	eachVerb(ctx, tx, func(verb string, err error) { require.ErrorIs(t, err, pgx.ErrTxClosed, verb) })
+	eachVerb(ctx, tx, func(verb string, err error) {
+		require.ErrorIs(t, err, pgx.ErrTxClosed, verb)
+		require.NotErrorIs(t, err, pool.ErrNotLeased, "it was ended before its connection was put")
+	})
 	require.Nil(t, tx.Conn())
 	require.NoError(t, next.Commit(ctx))
 	require.Equal(t, 1, sum())
