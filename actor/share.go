@@ -40,7 +40,7 @@ type hold[R any] struct {
 	put     bool          // by the borrower
 	exposed bool          // the borrower uses the resource without turns
 	verdict Verdict       // of the borrower
-	over    chan struct{} // cap 1: told that it is no longer in use, if somebody waits for that
+	over    chan struct{} // cap 1: if somebody waits for the end of its use, told that it has been brought back
 }
 
 // newKeyed is the borrower's side of a grant under a key. The lease is tracked
@@ -157,19 +157,29 @@ func (h *hold[R]) leave() {
 	s := <-h.share
 	if s.user == h {
 		s.user, s.doing = nil, ""
-		h.tell(s)
 	}
+	over := h.claim(s)
 	h.share <- s
+	h.bringFor(over)
 }
 
 // busy says that the borrower is using the resource, or may be.
 func (h *hold[R]) busy(s *sharing[R]) bool { return s.user == h || h.exposed }
 
-// tell tells who waits for the end of the use.
-func (h *hold[R]) tell(s *sharing[R]) {
-	if h.over != nil && !h.busy(s) {
-		h.over <- struct{}{}
-		h.over = nil
+// claim is for who has ended the use: if somebody waits for that end, he is the one
+// now to bring the reference back, so that it is back when his call returns.
+func (h *hold[R]) claim(s *sharing[R]) (over chan struct{}) {
+	if !h.busy(s) {
+		over, h.over = h.over, nil
+	}
+	return over
+}
+
+// bringFor brings the reference back, and tells who has waited.
+func (h *hold[R]) bringFor(over chan struct{}) {
+	if over != nil {
+		_ = h.bring()
+		over <- struct{}{}
 	}
 }
 
@@ -210,8 +220,9 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 	h.track.stop()
 	h.verdict = v
 	if h.ended {
-		h.tell(s)
+		over := h.claim(s)
 		h.share <- s
+		h.bringFor(over)
 		return nil
 	}
 	over := h.end(s)
@@ -226,25 +237,38 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 	return h.finish(nil)
 }
 
-// finish brings the reference to the desk, which may be the last, once the turn
-// is over. If that takes too long the resource is taken from whoever uses it.
+// finish brings the reference back, or waits until the turn is over and it has been
+// brought. If that takes too long the resource is taken from whoever uses it.
 func (h *hold[R]) finish(over chan struct{}) error {
-	sup := h.slot.sup
-	if over != nil {
-		timer := time.NewTimer(sup.cfg.EndGrace)
-		defer timer.Stop()
-		select {
-		case <-over:
-		case <-timer.C:
-			return sup.tellNow(func(m *machine[R], now time.Duration) { m.takeAway(now, h.slot) })
-		case <-sup.closed:
-			return ErrClosed
-		}
+	if over == nil {
+		return h.bring()
 	}
+	sup := h.slot.sup
+	timer := time.NewTimer(sup.cfg.EndGrace)
+	defer timer.Stop()
+	select {
+	case <-over:
+		return nil
+	case <-timer.C:
+	case <-sup.closed:
+		return ErrClosed
+	}
+	s := <-h.share
+	claimed := h.over == nil
+	h.over = nil
+	h.share <- s
+	if claimed {
+		return nil
+	}
+	return sup.tellNow(func(m *machine[R], now time.Duration) { m.takeAway(now, h.slot) })
+}
+
+// bring brings the reference to the desk, which may be the last.
+func (h *hold[R]) bring() error {
 	s := <-h.share
 	v := h.verdict
 	h.share <- s
-	return sup.putKeyed(h.slot, v, h.track.who())
+	return h.slot.sup.putKeyed(h.slot, v, h.track.who())
 }
 
 // take is for Lease.Take: the supervisor is asked while nobody can begin a turn,
