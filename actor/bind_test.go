@@ -651,7 +651,7 @@ func TestBindAndTheShelf(t *testing.T) {
 		w.lost()
 		time.Sleep(time.Second/2 - 1)
 		assert.Empty(b, b.s.idle)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.Len(b, b.s.idle, 1)
 		assert.Equal(b, []string{"bind 1 k for first", "judge 1", "clean 1"}, p.all())
