@@ -106,22 +106,24 @@ func TestScenario03TerminatedMidQuery(t *testing.T) {
 	assert.Equal(t, 1, a.backends())
 }
 
-// Two connections of a generation are ended by the server: those of its that rest are
-// looked after once, not twice.
+// Three connections of a generation are ended by the server: those of its that rest are
+// looked after once, not each time that somebody puts one of the three.
 func TestScenario04GenerationIsCheckedOnce(t *testing.T) {
 	var seen pings
 	p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.ConnConfig.DialFunc = 6, seen.dial })
-	first, second := get(t, p), get(t, p)
+	broken := []*pool.Conn{get(t, p), get(t, p), get(t, p)}
 	rest(t, p, 3)
-	for _, c := range []*pool.Conn{first, second} {
+	for _, c := range broken {
 		require.Equal(t, "57P01", code(a.fail(c)))
 	}
-	require.NoError(t, p.PutConn(first))
-	require.NoError(t, p.PutConn(second))
+	require.NoError(t, p.PutConn(broken[0]))
 	require.Eventually(t, func() bool { return a.pinged() == 3 }, wide, 2*time.Millisecond, "those that rest are checked")
+	require.NoError(t, p.PutConn(broken[1]))
+	require.NoError(t, p.PutConn(broken[2]))
+	awaitOpen(t, p, 3)
 	require.NoError(t, p.CloseAll(background(t))) // waits for checks under way
 	assert.EqualValues(t, 3, seen.n.Load())
-	assert.EqualValues(t, 5, p.Stat().NewConnsCount(), "they were alive")
+	assert.EqualValues(t, 6, p.Stat().NewConnsCount(), "they were alive")
 }
 
 // What an old connection says late is no news: younger ones are neither checked nor
@@ -138,7 +140,7 @@ func TestScenario05LateErrorOfAnOldGeneration(t *testing.T) {
 		rest(t, p, 3) // one of them is new
 		require.Equal(t, "57P01", code(a.fail(second)))
 		require.NoError(t, p.PutConn(second))
-		a.await(3)
+		awaitOpen(t, p, 3)
 		require.NoError(t, p.CloseAll(background(t)))
 		assert.EqualValues(t, 2, seen.n.Load(), "checked because of the late error")
 		assert.EqualValues(t, 5, p.Stat().NewConnsCount())
@@ -159,6 +161,11 @@ func TestScenario05LateErrorOfAnOldGeneration(t *testing.T) {
 		assert.Subset(t, young, a.pids(), "those that are left were there before")
 		assert.EqualValues(t, 4, p.Stat().NewConnsCount())
 	})
+}
+
+// awaitOpen waits until the pool has n connections and none on its way out.
+func awaitOpen(t *testing.T, p *pool.Pool, n int32) {
+	require.Eventually(t, func() bool { return p.Stat().TotalConns() == n && p.Stat().ClosingConns() == 0 }, wide, time.Millisecond)
 }
 
 // readOnly has a session refuse a write.
@@ -363,8 +370,7 @@ func TestScenario16Failover(t *testing.T) {
 				return err != nil
 			}, wide, time.Millisecond)
 			require.Equal(t, "25006", code(err), err)
-			require.Eventually(t, func() bool { return p.Stat().TotalConns()+p.Stat().ClosingConns() == 0 }, wide, time.Millisecond,
-				"the generation is retired")
+			awaitOpen(t, p, 0) // the generation is retired
 			for range 2 * limit {
 				require.Equal(t, portOf(t, next), writes(t, p))
 			}
