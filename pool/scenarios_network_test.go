@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/pgactor/pgactor/pool/pooltest"
 	"github.com/stretchr/testify/assert"
@@ -113,8 +114,13 @@ func TestScenario09AcceptsThenSilent(t *testing.T) { dialsThatHang(t, (*pooltest
 
 func dialsThatHang(t *testing.T, hang func(*pooltest.Proxy) error) {
 	proxy := server.Proxy(t)
+	var timeout atomic.Int64 // none, where a connect is to succeed
 	p := made(t, proxy.Via(server.Database(t)), func(c *pool.Config) {
-		c.MaxConns, c.ConnConfig.ConnectTimeout = 2, 500*time.Millisecond
+		c.MaxConns = 2
+		c.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
+			cc.ConnectTimeout = time.Duration(timeout.Load())
+			return nil
+		}
 	})
 	c := get(t, p)
 	before := pid(c)
@@ -123,6 +129,7 @@ func dialsThatHang(t *testing.T, hang func(*pooltest.Proxy) error) {
 	} else {
 		require.NoError(t, err)
 	}
+	timeout.Store(int64(500 * time.Millisecond))
 	waiter := ask(background(t), p)
 	require.Eventually(t, func() bool { return p.Stat().ConstructingConns() == 1 }, wide, time.Millisecond)
 	require.NoError(t, p.PutConn(c))
@@ -134,13 +141,14 @@ func dialsThatHang(t *testing.T, hang func(*pooltest.Proxy) error) {
 	_, err := p.GetConn(background(t))
 	t.Logf("after %v: %v", time.Since(began).Round(time.Millisecond), err)
 	assert.ErrorIs(t, err, pool.ErrUnavailable)
-	var timeout net.Error
-	if assert.ErrorAs(t, err, &timeout) {
-		assert.True(t, timeout.Timeout())
+	var slow net.Error
+	if assert.ErrorAs(t, err, &slow) {
+		assert.True(t, slow.Timeout())
 	}
 	var gaveUp *pool.WaitError
 	assert.False(t, errors.As(err, &gaveUp), "the dial's time was over, not the get's")
 	require.NoError(t, proxy.Accept())
+	timeout.Store(0)
 	require.Eventually(t, func() bool { return p.Ping(background(t)) == nil }, wide, time.Millisecond)
 }
 
