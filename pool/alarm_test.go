@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -53,27 +52,6 @@ func (a *admin) awaitStatement(pid uint32) {
 			"select count(*) from pg_stat_activity where pid = $1 and state = 'active'", pid).Scan(&n))
 		return n == 1
 	}, wide, 2*time.Millisecond)
-}
-
-// TestAlarm: one connection that the server ended has those that rest pinged, once;
-// what others of its age say after that is no news, and new ones are left alone.
-func TestAlarm(t *testing.T) {
-	p, a := threaded(t, 0, 6)
-	first, second := get(t, p), get(t, p)
-	rest(t, p, 2)
-	var e *pgconn.PgError
-	require.ErrorAs(t, a.fail(first), &e)
-	require.Equal(t, "57P01", e.Code)
-	require.NoError(t, p.PutConn(first))
-	require.Eventually(t, func() bool { return a.pinged() == 2 }, wide, 2*time.Millisecond)
-
-	rest(t, p, 3)
-	require.ErrorAs(t, a.fail(second), &e)
-	require.NoError(t, p.PutConn(second))
-	a.await(3)
-	require.NoError(t, p.WaitReady(background(t)))
-	assert.Zero(t, a.pinged(), "the late error of an old connection")
-	assert.EqualValues(t, 5, p.Stat().NewConnsCount())
 }
 
 // TestReadOnlyRetiresAGeneration: a connection that no longer takes writes, though

@@ -27,6 +27,7 @@ func TestBadDays(t *testing.T) {
 	t.Run("queries time out", queriesTimeOut)
 	t.Run("backends are terminated while idle", terminatedAtRest)
 	t.Run("server restarts under load", restartsUnderLoad)
+	t.Run("a connection is black-holed", blackHoled)
 	t.Run("close while somebody waits", closeWithWaiters)
 	t.Run("every holder waits for another", everyHolderWaits)
 	t.Run("burst at slow dials", burstAtSlowDials)
@@ -233,6 +234,43 @@ func restartsUnderLoad(t *testing.T) {
 	}
 	assert.LessOrEqual(t, failed["pgactor"], int64(10), "those that were in flight")
 	assert.Greater(t, failed["pgxpool"], failed["pgactor"])
+}
+
+// blackHoled has the one connection get lost on the way while it runs a statement with a
+// deadline, and measures when its place is free. pgxpool takes 15 s; here it is only
+// watched for 2.
+func blackHoled(t *testing.T) {
+	proxy := server.Proxy(t)
+	free := map[string]bool{}
+	for _, r := range rivals(t, circumstances{connString: proxy.Via(server.Database(t)), most: 1}) {
+		_, err := r.exec(background(t), "select 1")
+		require.NoError(t, err)
+		conns := proxy.Conns()
+		lost := conns[len(conns)-1]
+		lost.BlackHole(pooltest.BothWays)
+		ctx, cancel := context.WithTimeout(background(t), 200*time.Millisecond)
+		_, err = r.exec(ctx, "select 1")
+		cancel()
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		deadline, _ := ctx.Deadline()
+		patience := 10 * time.Second
+		if r.name == "pgxpool" {
+			patience = 2 * time.Second
+		}
+		ctx, cancel = context.WithTimeout(background(t), patience)
+		_, put, err := r.get(ctx)
+		cancel()
+		if free[r.name] = err == nil; free[r.name] {
+			t.Logf("%s: the place was free %v after the deadline", r.name, time.Since(deadline).Round(time.Millisecond))
+			put()
+		} else {
+			t.Logf("%s: the place was not free %v after the deadline: %v", r.name, time.Since(deadline).Round(time.Millisecond), err)
+		}
+		lost.Heal() // or pgxpool's Close takes the rest of the 15 s
+		r.close()
+	}
+	assert.True(t, free["pgactor"])
+	assert.False(t, free["pgxpool"])
 }
 
 func closeWithWaiters(t *testing.T) {

@@ -108,29 +108,6 @@ func TestCancelKeepsTheConnection(t *testing.T) {
 	assert.ErrorIs(t, err, why)
 }
 
-// TestLateCancel has contexts end at about the same time as their statements: no
-// statement after it is hit by the cancel.
-func TestLateCancel(t *testing.T) {
-	p, _ := threaded(t, 1, 1)
-	ctx := background(t)
-	before := backend(t, p)
-	cancelled := 0
-	for i := range 2000 {
-		late, cancel := context.WithTimeout(ctx, time.Duration(i%40)*50*time.Microsecond)
-		_, err := p.Exec(late, "select pg_sleep(0.001)")
-		if err != nil {
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			cancelled++
-		}
-		cancel()
-		_, err = p.Exec(ctx, "select 1")
-		require.NoError(t, err, "statement %d, after %d cancels", i, cancelled)
-	}
-	t.Logf("%d cancelled", cancelled)
-	assert.Positive(t, cancelled)
-	assert.Equal(t, before, backend(t, p))
-}
-
 // TestEndedContextsCostNoConnection: what pgx closes a connection for.
 func TestEndedContextsCostNoConnection(t *testing.T) {
 	p, _ := threaded(t, 1, 1)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/pgactor/pgactor/pool"
-	"github.com/pgactor/pgactor/pool/pooltest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -141,47 +140,6 @@ func TestResize(t *testing.T) {
 	a.await(1)
 	two.Release()
 	a.await(1)
-}
-
-// A server that is restarted while the pool is paused costs nobody an error.
-func TestPauseAndRestart(t *testing.T) {
-	s, err := pooltest.Start(background(t), pooltest.AllowInstall())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-	p, err := pool.NewThreaded(background(t), 2, 4, s.ConnString())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, p.CloseAll(background(t))) }()
-
-	const workers = 8
-	stop, errs := make(chan struct{}), make(chan error, workers)
-	for range workers {
-		go func() {
-			for {
-				select {
-				case <-stop:
-					errs <- nil
-					return
-				default:
-				}
-				if _, err := p.Exec(context.Background(), "select 1"); err != nil {
-					errs <- err
-					return
-				}
-			}
-		}()
-	}
-	for range 2 {
-		require.NoError(t, p.Pause(background(t)))
-		require.Empty(t, p.Leases())
-		_, err = p.TryGetConn()
-		require.ErrorIs(t, err, pool.ErrPaused)
-		require.NoError(t, s.Restart(background(t)))
-		require.NoError(t, p.Resume())
-	}
-	close(stop)
-	for range workers {
-		require.NoError(t, <-errs)
-	}
 }
 
 func TestPauseEndsWithItsContext(t *testing.T) {
