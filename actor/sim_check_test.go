@@ -74,7 +74,8 @@ func (w *simWorld) granted(b *simBorrower) {
 // rested slot that is being looked at for its key.
 func (w *simWorld) inv5InOrderOfArrival(b *simBorrower) {
 	for _, o := range w.borrowers {
-		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o), "inv5InOrderOfArrival",
+		late := o.patience == TryOnly && w.clock >= o.since+hedge && w.lookedFor(o) // it is refused in this settle
+		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o) || late, "inv5InOrderOfArrival",
 			"borrower %d is served before borrower %d, who came before", b.id, o.id)
 	}
 }
