@@ -367,3 +367,27 @@ func TestPutLeavesTheVerbsTheirs(t *testing.T) {
 	require.NoError(t, tx.Commit(ctx))
 	require.Equal(t, 1, sum())
 }
+
+// A Rollback that cannot be done, since the connection is gone, gives it back all the
+// same: it is called once.
+func TestRollbackThatFailsGivesBack(t *testing.T) {
+	p, a, _ := ledger(t)
+	for name, d := range map[string]func() (pgx.Tx, context.Context){
+		"with an identity": func() (pgx.Tx, context.Context) { ctx := as(t, "me"); return begin(t, p, ctx), ctx },
+		"without": func() (pgx.Tx, context.Context) {
+			tx, err := p.Pool().Begin(background(t))
+			require.NoError(t, err)
+			return tx, background(t)
+		},
+	} {
+		tx, ctx := d()
+		savepoint, err := tx.Begin(ctx)
+		require.NoError(t, err, name)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		require.NoError(t, savepoint.Rollback(ended), name)
+		a.exec("select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", a.name)
+		require.Error(t, tx.Rollback(ctx), name)
+		require.Eventually(t, func() bool { return len(p.Pool().Leases()) == 0 }, wide, time.Millisecond, name)
+	}
+}

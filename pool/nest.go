@@ -109,6 +109,7 @@ func (s *session) dropAbandoned(ctx context.Context) error {
 	o := s.open[i]
 	s.endFrom(i)
 	if err := o.tx.Rollback(ctx); err != nil {
+		s.hangUp() // pgx does not if it was a savepoint, which would be committed then
 		return err
 	}
 	if i == 0 && len(o.left) == 0 {

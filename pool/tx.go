@@ -111,20 +111,26 @@ func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
 	}
 	u.owner = t.owner
 	defer u.end()
-	t.over()
+	if !t.over() {
+		return pgx.ErrTxClosed
+	}
 	u.s.ended(t.tx)
 	return u.explain(how(u.ctx))
 }
 
-// giveUp is for a transaction that was over already: its lease goes back all the
-// same, and if that has ended too, its end may wait for a word.
+// giveUp is for a transaction that could not be ended, or was over already: it is left
+// to the pool, and its lease goes back all the same. If that has ended too, its end may
+// wait for a word.
 func (t *Tx) giveUp(err error) {
-	if !errors.Is(err, pgx.ErrTxClosed) || !t.conn.shared() {
-		return
-	}
-	t.over()
-	if t.owner {
-		t.conn.Release()
+	switch {
+	case errors.Is(err, ErrBusy): // it goes on
+	case t.conn.shared():
+		t.over()
+		if t.owner {
+			t.conn.Release()
+		}
+	case t.live() == nil:
+		_ = t.leave()
 	}
 }
 
