@@ -3,6 +3,7 @@
 //
 //	go test -race . -run TestStress -v
 //	go test -race . -run TestStress -v -stress.seed 42 -stress.ops 100000
+//	go test -race . -run TestChaos -v -timeout 15m -stress.chaos 10m
 package pgactor_test
 
 import (
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -28,6 +30,7 @@ import (
 var (
 	seed = flag.Uint64("stress.seed", 0, "seed of the borrowers' dice; 0: a new one")
 	ops  = flag.Int("stress.ops", 6000, "operations in all")
+	long = flag.Duration("stress.chaos", 20*time.Second, "how long TestChaos makes faults")
 )
 
 const (
@@ -288,4 +291,240 @@ func (s *stress) checkTable() {
 		assert.Zero(s.t, forgotten, "invariant 2: a forgotten transaction was committed")
 		return err
 	})
+}
+
+// TestChaos has a network and a server that fail in every way that dice find, and
+// borrowers who go on. Whatever happens: money moves between accounts or does not,
+// nobody is handed what another has, there are never more connections than the limit,
+// and every get is answered in time. Once the faults stop the pool is soon back to
+// full service, and at its end nothing is left.
+func TestChaos(t *testing.T) {
+	c := newChaos(t)
+	t.Logf("seed %d: go test -race . -run TestChaos -stress.seed %d -stress.chaos %v", c.seed, c.seed, *long)
+	stop, watched := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for i := range borrowers / 2 {
+		all.Go(func() { c.trade(stop, rand.New(rand.NewPCG(c.seed, uint64(i)))) })
+	}
+	go func() {
+		defer close(watched)
+		c.watch(stop)
+	}()
+	for dice, end := rand.New(rand.NewPCG(c.seed, math.MaxUint64)), time.Now().Add(*long); time.Now().Before(end); {
+		c.fault(dice)
+	}
+	c.heal()
+	t.Logf("back to full service after %v", c.recovers().Round(time.Millisecond))
+	close(stop)
+	all.Wait()
+	<-watched
+	c.balances()
+	require.NoError(t, c.pool.CloseAll(c.ctx))
+	st := c.pool.Stat().Actor()
+	t.Logf("%d gets, %d trades, %d failures; %d connections opened, %d connects failed", c.asked.Load(), c.traded.Load(), c.failed.Load(), st.Opened, st.DialsFailed)
+	assert.Positive(t, c.traded.Load())
+	assert.Positive(t, c.failed.Load())
+}
+
+// chaos is one run.
+type chaos struct {
+	t      *testing.T
+	ctx    context.Context
+	seed   uint64
+	server *pooltest.Server
+	proxy  *pooltest.Proxy
+	pool   *pool.Pool
+	held   sync.Map // connections that are lent
+
+	asked, traded, failed atomic.Int64
+}
+
+const accounts = 4
+
+func newChaos(t *testing.T) *chaos {
+	ctx, cancel := context.WithTimeout(context.Background(), *long+5*time.Minute)
+	t.Cleanup(cancel)
+	server, err := pooltest.Start(ctx, pooltest.AllowInstall())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	c := &chaos{t: t, ctx: ctx, seed: *seed, server: server, proxy: server.Proxy(t)}
+	if c.seed == 0 {
+		c.seed = rand.Uint64()
+	}
+	c.proxy.Seed(c.seed)
+	config, err := pool.ParseConfig(c.proxy.ConnString())
+	require.NoError(t, err)
+	config.MaxConns, config.MinConns = limit, 1
+	config.OutagePolicy = pool.WaitForServer
+	config.ConnConfig.ConnectTimeout = time.Second
+	c.pool, err = pool.NewWithConfig(ctx, config)
+	require.NoError(t, err)
+	c.directly("create table accounts (id int primary key, sum int)")
+	c.directly("create table trades (id bigint primary key)")
+	c.directly("insert into accounts select i, 0 from generate_series(1, $1) i", accounts)
+	return c
+}
+
+// directly runs a statement past the proxy.
+func (c *chaos) directly(sql string, args ...any) (value int64) {
+	conn, err := pgx.Connect(c.ctx, c.server.ConnString())
+	require.NoError(c.t, err)
+	defer conn.Close(c.ctx)
+	rows, _ := conn.Query(c.ctx, sql, args...)
+	values, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(c.t, err)
+	if len(values) > 0 {
+		value = values[0]
+	}
+	return value
+}
+
+// trade is the life of one borrower.
+func (c *chaos) trade(stop chan struct{}, dice *rand.Rand) {
+	for !done(stop) {
+		ctx, cancel := context.WithTimeout(c.ctx, time.Duration(10+dice.IntN(300))*time.Millisecond)
+		if err := c.once(ctx, dice); err != nil {
+			c.failed.Add(1)
+		}
+		cancel()
+	}
+}
+
+func done(stop chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// once moves money, and what it is told was committed must be there at the end.
+func (c *chaos) once(ctx context.Context, dice *rand.Rand) error {
+	c.asked.Add(1)
+	conn, err := c.pool.GetConn(ctx)
+	deadline, _ := ctx.Deadline()
+	assert.Less(c.t, time.Since(deadline), wide, "a get is answered in time")
+	if err != nil {
+		return err
+	}
+	defer func() { assert.NoError(c.t, c.pool.PutConn(conn)) }()
+	mine := conn.Conn()
+	_, taken := c.held.LoadOrStore(mine, true)
+	assert.False(c.t, taken, "one owner")
+	defer c.held.Delete(mine)
+	assert.EqualValues(c.t, 'I', mine.PgConn().TxStatus(), "no open transaction")
+	if dice.IntN(4) == 0 { // rows, perhaps half read
+		rows, err := conn.Query(ctx, "select * from generate_series(1, 1000)")
+		if err != nil {
+			return err
+		}
+		rows.Next()
+		if dice.IntN(2) == 0 {
+			rows.Close()
+		}
+		return rows.Err()
+	}
+	id := dice.Int64()
+	from, to := dice.IntN(accounts)+1, dice.IntN(accounts)+1
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "insert into trades values ($1)", id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "update accounts set sum = sum - 1 where id = $1", min(from, to)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "update accounts set sum = sum + 1 where id = $1", max(from, to))
+		return err
+	})
+	if err == nil {
+		c.traded.Add(1)
+	}
+	return err
+}
+
+// watch sees that there are never more connections than the limit.
+func (c *chaos) watch(stop chan struct{}) {
+	for !done(stop) {
+		st := c.pool.Stat().Actor()
+		assert.LessOrEqual(c.t, st.Open+st.Closing, limit)
+		select {
+		case <-stop:
+		case <-time.After(5 * time.Millisecond): // the pace of asking, not a wait for anything
+		}
+	}
+}
+
+// fault makes one, for a while.
+func (c *chaos) fault(dice *rand.Rand) {
+	way := []pooltest.Direction{pooltest.ToServer, pooltest.ToClient, pooltest.BothWays}[dice.IntN(3)]
+	switch dice.IntN(11) {
+	case 0:
+		c.proxy.DelayFunc(way, pooltest.Uniform(0, 50*time.Millisecond))
+	case 1:
+		c.proxy.Throttle(way, 2000)
+	case 2, 3:
+		c.proxy.BlackHole(way)
+	case 4:
+		c.proxy.Reset(way)
+	case 5:
+		c.proxy.HangUp(way)
+	case 6:
+		assert.NoError(c.t, c.proxy.Refuse())
+	case 7:
+		assert.NoError(c.t, c.proxy.AcceptOnly())
+	case 8:
+		c.directly("select count(pg_terminate_backend(pid)) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()")
+	case 9:
+		if dice.IntN(4) == 0 {
+			assert.NoError(c.t, c.server.Crash(c.ctx))
+			assert.NoError(c.t, c.server.Restart(c.ctx))
+		}
+	case 10:
+		c.pool.Reset()
+	}
+	time.Sleep(time.Duration(dice.IntN(400)) * time.Millisecond) // so long the fault lasts
+	if dice.IntN(3) > 0 {
+		c.heal()
+	}
+}
+
+func (c *chaos) heal() { assert.NoError(c.t, c.proxy.Heal()) }
+
+// recovers waits until all connections there may be work at the same time.
+func (c *chaos) recovers() time.Duration {
+	began := time.Now()
+	require.Eventually(c.t, func() bool {
+		st := c.pool.Stat().Actor()
+		return c.serves() && st.Failures == 0
+	}, wide, time.Millisecond)
+	return time.Since(began)
+}
+
+// serves gets as many connections as there may be, beside the borrowers.
+func (c *chaos) serves() bool {
+	var conns []*pool.Conn
+	defer func() {
+		for _, conn := range conns {
+			conn.Release()
+		}
+	}()
+	for range limit {
+		conn, err := c.pool.GetConn(c.ctx)
+		if err != nil {
+			return false
+		}
+		conns = append(conns, conn)
+		if conn.Ping(c.ctx) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// balances sees that money has moved, and neither come nor gone. A commit whose answer
+// was lost may be there.
+func (c *chaos) balances() {
+	assert.Zero(c.t, c.directly("select sum(sum) from accounts"))
+	assert.GreaterOrEqual(c.t, c.directly("select count(*) from trades"), c.traded.Load())
 }

@@ -27,7 +27,7 @@ func (m *machine[R]) expire(now time.Duration) {
 		case sl.desk.recalled:
 		case now >= sl.desk.expires:
 			m.stats.expired++
-			m.recall(sl)
+			m.recall(sl, ReasonExpired)
 			m.sweep = true
 		default:
 			m.expiry = min(m.expiry, sl.desk.expires)

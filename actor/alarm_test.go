@@ -36,7 +36,7 @@ func alarmed(most int, verdict *atomic.Int64) (Config[*thing], chan int64) {
 	}, checked
 }
 
-func list(c chan int64) (ids []int64) {
+func numbers(c chan int64) (ids []int64) {
 	synctest.Wait()
 	for range len(c) {
 		ids = append(ids, <-c)
@@ -55,18 +55,18 @@ func TestAlarmChecksWhatRests(t *testing.T) {
 		broken.Store(1)
 		b.put(all[0])
 		assert.Equal(b, []int64{1}, b.closed())
-		assert.Equal(b, []int64{3, 4, 5}, list(checked), "once each, what is lent not")
+		assert.Equal(b, []int64{3, 4, 5}, numbers(checked), "once each, what is lent not")
 		assert.Equal(b, 3, b.s.Stat().Idle)
 
 		broken.Store(2)
 		b.put(all[1])
 		assert.Equal(b, []int64{1, 2}, b.closed())
-		assert.Empty(b, list(checked), "an error of the same generation is no news")
+		assert.Empty(b, numbers(checked), "an error of the same generation is no news")
 
 		l := b.get().lease()
 		broken.Store(l.Value().id)
 		b.put(l)
-		assert.Len(b, list(checked), 2, "one that was checked since is news")
+		assert.Len(b, numbers(checked), 2, "one that was checked since is news")
 	})
 }
 
@@ -81,10 +81,10 @@ func TestAlarmOfNewResources(t *testing.T) {
 		b.put(old[0])
 		fresh := b.get().lease()
 		b.put(fresh)
-		assert.Empty(b, list(checked))
+		assert.Empty(b, numbers(checked))
 		broken.Store(2)
 		b.put(old[1])
-		assert.Empty(b, list(checked))
+		assert.Empty(b, numbers(checked))
 		assert.Equal(b, []int64{1, 2}, b.closed())
 	})
 }
@@ -102,9 +102,9 @@ func TestAlarmInAPause(t *testing.T) {
 		broken.Store(1)
 		b.put(all[0])
 		<-paused
-		assert.Empty(b, list(checked))
+		assert.Empty(b, numbers(checked))
 		require.NoError(b, b.s.Resume())
-		assert.Equal(b, []int64{2, 3}, list(checked))
+		assert.Equal(b, []int64{2, 3}, numbers(checked))
 	})
 }
 
@@ -145,7 +145,7 @@ func TestAlarmUnderAKey(t *testing.T) {
 		b.rest(1)
 		broken.Store(k.Value().id)
 		b.put(k)
-		assert.Equal(b, []int64{2}, list(checked))
+		assert.Equal(b, []int64{2}, numbers(checked))
 	})
 }
 
@@ -167,6 +167,6 @@ func TestErrAlarm(t *testing.T) {
 		b.put(both[1])
 		b.put(both[0])
 		require.Equal(b, []int64{1}, b.closed())
-		assert.Equal(b, []int64{2}, list(checked))
+		assert.Equal(b, []int64{2}, numbers(checked))
 	})
 }

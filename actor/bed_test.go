@@ -224,6 +224,13 @@ func (b *bed) put(l *Lease[*thing]) {
 	synctest.Wait()
 }
 
+// putDead puts a lease whose resource was killed.
+func (b *bed) putDead(l *Lease[*thing]) {
+	b.Helper()
+	require.ErrorIs(b, l.Put(), ErrRevoked)
+	synctest.Wait()
+}
+
 func (b *bed) discard(l *Lease[*thing]) {
 	b.Helper()
 	require.NoError(b, l.Discard())

@@ -617,25 +617,24 @@ func TestBindOfWhatIsRecalled(t *testing.T) {
 	})
 }
 
-// Bind takes so long that another resource is bound: the late one is undone.
-func TestBindThatIsLate(t *testing.T) {
+// However long Bind takes, nothing else is bound meanwhile.
+func TestBindThatTakesLong(t *testing.T) {
 	p := newBinder()
 	cfg := p.config()
-	cfg.MaxOpen = 2
+	cfg.MaxOpen = 8
 	inBed(t, cfg, func(b *bed) {
-		p.binds <- func(context.Context) error { time.Sleep(3 * time.Second); return nil }
+		p.binds <- func(context.Context) error { time.Sleep(4 * time.Second); return nil }
 		begun := time.Now()
 		w, cancel := b.binding("k", "first")
 		defer cancel()
 		<-w.done
-		assert.Equal(b, time.Second, w.at.Sub(begun))
-		assert.EqualValues(b, 2, w.lease().Value().id)
-		assert.Equal(b, []string{"bind 1 k for first", "bind 2 k for first"}, p.all())
-		time.Sleep(3 * time.Second)
-		assert.Equal(b, []string{"judge 1", "clean 1"}, p.all())
-		b.counts(2, 1, 1, 1)
+		assert.Equal(b, 4*time.Second, w.at.Sub(begun))
+		assert.EqualValues(b, 1, w.lease().Value().id)
+		assert.EqualValues(b, 1, b.dials.Load())
+		assert.Equal(b, []string{"bind 1 k for first"}, p.all())
+		b.counts(1, 1, 0, 1)
 		b.put(w.l)
-		b.counts(2, 0, 2, 0)
+		b.counts(1, 0, 1, 0)
 	})
 }
 
@@ -652,7 +651,7 @@ func TestBindAndTheShelf(t *testing.T) {
 		w.lost()
 		time.Sleep(time.Second/2 - 1)
 		assert.Empty(b, b.s.idle)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.Len(b, b.s.idle, 1)
 		assert.Equal(b, []string{"bind 1 k for first", "judge 1", "clean 1"}, p.all())
@@ -736,6 +735,7 @@ func TestBindRequestsThatCannotBe(t *testing.T) {
 		text  string
 	}{
 		{Config[*thing]{}, Request{Tied: true}, "Tied", "invalid Tied true: needs a Key"},
+		{Config[*thing]{}, Request{Own: true}, "Own", "invalid Own true: needs a Key"},
 		{Config[*thing]{Bind: bind}, Request{Bind: true}, "Bind", "invalid Bind true: needs a Key"},
 		{Config[*thing]{Bind: bind}, Request{Bind: true, Tied: true}, "Tied", "invalid Tied true: needs a Key"},
 		{Config[*thing]{}, Request{Bind: true, Key: "k"}, "Bind", "invalid Bind true: needs Config.Bind"},

@@ -16,7 +16,7 @@ type rounds[R any] struct {
 // inspect begins a round when it is time, or goes on with it.
 func (m *machine[R]) inspect(now time.Duration) {
 	r := &m.round
-	if now >= r.at || r.doubt && !m.shut {
+	if now >= r.at || r.doubt && !m.pressed() {
 		r.at, r.began, r.left, r.alarm, r.doubt = never, now, m.idle(), r.doubt, false
 	}
 	switch {
@@ -37,7 +37,7 @@ func (m *machine[R]) visit(now time.Duration) *job[R] {
 		kind = checkJob
 	}
 	for ; m.round.left > 0; m.round.left-- {
-		if m.shut {
+		if m.pressed() {
 			m.round.left, m.round.doubt = 0, m.round.doubt || m.round.alarm
 			return nil
 		}
@@ -69,7 +69,7 @@ func (m *machine[R]) turn(now time.Duration) *slot[R] {
 			}
 			return sl
 		}
-		m.close(now, sl)
+		m.close(now, sl, ReasonNone, nil)
 	}
 	return m.pick(now)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Config[R any] struct {
 	Open func(ctx context.Context) (R, error)
 
 	// Close ends a resource nobody holds, exactly once for each (a resource
-	// taken from its borrower by CloseAll gets Kill instead). It runs in a
+	// taken from its borrower gets Kill instead). It runs in a
 	// goroutine of its own and may block until ctx ends, which is after
 	// CloseGrace at the latest. The resource counts against MaxOpen until
 	// Close returns, or for twice CloseGrace if it ignores ctx. Its error
@@ -32,8 +33,8 @@ type Config[R any] struct {
 	// Kill makes whoever works with r fail soon, as closing a socket does. It
 	// must be safe at any moment, from any goroutine, beside any other use of
 	// r. It is called for a resource still lent when CloseAll runs out of
-	// time, for one in whose lease's turn EndGrace has passed, and for one whose Clean
-	// or Check ignores its context. Nil: such a resource is let go without a word.
+	// time, or after MaxLease or EndGrace, and for one whose Clean or Check ignores
+	// its context. Nil: such a resource is let go without a word.
 	Kill func(r R)
 
 	// Judge is asked at every put what is to be done with r, in the borrower's
@@ -73,7 +74,8 @@ type Config[R any] struct {
 	// and in the same time. An error goes to all who wait for the key then, and r is
 	// judged. What Bind has done to r is for Judge and Clean to find and undo: r
 	// is judged when the last holder has put it, and also if nobody waits for the
-	// key any more when Bind is done. Required for such gets.
+	// key any more when Bind is done. While it runs, and somebody waits for the key, no
+	// second Bind is begun for that. Required for such gets.
 	Bind func(ctx context.Context, key any, r R) error
 
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
@@ -119,6 +121,35 @@ type Config[R any] struct {
 	// idle at every moment of that time, as seen every CheckPeriod and whenever
 	// the desk is asked, but none below MinOpen and MinIdle. Zero: they stay.
 	MaxRest time.Duration
+
+	// MaxLease is how long a lease may last, under a key from the time it was bound:
+	// then its resource is killed under whoever uses it, and its place is free. A put
+	// that comes later gets a [*RevokedError]. The key gets another resource when all
+	// who hold it have put that. Every get and put passes the desk then,
+	// which costs one or two microseconds. Zero: no limit.
+	MaxLease time.Duration
+
+	// Track has every lease know who took it: see [LeaseInfo], which [Supervisor.Leases]
+	// lists, and a [*WaitError], an [*ExhaustedError] and a [*CloseError] hold. A lease
+	// that is garbage collected without a put counts in [Stat].Leaked; its resource stays
+	// lent, since the borrower may have kept it (MaxLease frees the place). One that is
+	// Tied to a context that can end is not counted: its context puts it. The cost is
+	// that of MaxLease, two or three allocations a get, and the walk of the stack, some
+	// microseconds in all. The garbage collector tells in a goroutine of its own, so in a
+	// testing/synctest bubble every lease must be put.
+	Track bool
+
+	// Label is asked, with Track, what to call the borrower, in its goroutine with the
+	// context of its get. Nil: nothing.
+	Label func(ctx context.Context) string
+
+	// Wrappers are the import paths of packages through which borrowers get their
+	// leases: Track names the function that called them. Their tests are borrowers.
+	Wrappers []string
+
+	// ShowKey is what a [LeaseInfo] shows of a key. It runs in the goroutine of whoever
+	// is told. Nil: the key.
+	ShowKey func(key any) any
 
 	// CheckPeriod is how often idle resources are counted (see MaxRest) and
 	// those that rested for so long are looked at, one at a time, by helpers. It
@@ -167,9 +198,17 @@ type Config[R any] struct {
 	CloseGrace time.Duration
 
 	// EndGrace is how long the turn of a lease may go on once the lease has ended, by
-	// its put or by the end of its context: then the resource is killed. Zero:
-	// 500 ms.
+	// its put or by the end of its context: then the resource is killed, as after
+	// MaxLease. Zero: 500 ms.
 	EndGrace time.Duration
+
+	// OnEvent is told of what happens, in order, by a goroutine of its own, and one
+	// call at a time. It may block, and may ask the supervisor: nobody waits for it, not
+	// even CloseAll. Where it is too slow, more than 1024 events behind, the next are
+	// dropped, and an EventDropped says how many before it goes on. EventEnded is the
+	// last: once OnEvent has it, everything is told. A panic costs the event that it was
+	// told of, and counts in [Stat].EventPanics. Nil: nobody is told.
+	OnEvent func(Event)
 
 	// hold is a test's hook: borrowers call it at the named points of their
 	// protocol. It is nil outside this package's tests.
@@ -240,6 +279,7 @@ func (c *Config[R]) validate() error {
 		{c.MaxAge < 0, "MaxAge", c.MaxAge, "must not be negative"},
 		{c.AgeJitter < 0, "AgeJitter", c.AgeJitter, "must not be negative"},
 		{c.MaxRest < 0, "MaxRest", c.MaxRest, "must not be negative"},
+		{c.MaxLease < 0, "MaxLease", c.MaxLease, "must not be negative"},
 		{c.CheckPeriod < 0, "CheckPeriod", c.CheckPeriod, "must not be negative"},
 		{c.KeepAlive && c.Check == nil, "KeepAlive", true, "needs Check"},
 		{c.MaxWaiting < 0, "MaxWaiting", c.MaxWaiting, "must not be negative"},
@@ -270,6 +310,9 @@ func (c *Config[R]) validate() error {
 // of it, and several can be added to a time.
 const longest = math.MaxInt64 / 8
 
+// watched says that the desk must see every lease: the gate stays shut.
+func (c *Config[R]) watched() bool { return c.MaxLease > 0 || c.Track }
+
 func (c Config[R]) withDefaults() Config[R] {
 	for _, d := range []struct {
 		field *time.Duration
@@ -287,6 +330,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.MaxAge, 0},
 		{&c.AgeJitter, 0},
 		{&c.MaxRest, 0},
+		{&c.MaxLease, 0},
 		{&c.GetTimeout, 0},
 	} {
 		if *d.field == 0 {
@@ -297,5 +341,6 @@ func (c Config[R]) withDefaults() Config[R] {
 	if c.MaxDials == 0 {
 		c.MaxDials = 8
 	}
+	c.Wrappers = slices.Clone(c.Wrappers)
 	return c
 }

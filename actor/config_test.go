@@ -35,6 +35,8 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{"AgeJitter", -second, func(c *Config[int]) { c.AgeJitter = -second }},
 		{"MaxRest", -second, func(c *Config[int]) { c.MaxRest = -second }},
 		{"CheckPeriod", -second, func(c *Config[int]) { c.CheckPeriod = -second }},
+		{"MaxLease", -second, func(c *Config[int]) { c.MaxLease = -second }},
+		{"EndGrace", -second, func(c *Config[int]) { c.EndGrace = -second }},
 		{"KeepAlive", true, func(c *Config[int]) { c.KeepAlive = true }},
 		{"MaxWaiting", -1, func(c *Config[int]) { c.MaxWaiting = -1 }},
 		{"GetTimeout", -second, func(c *Config[int]) { c.GetTimeout = -second }},
@@ -72,7 +74,7 @@ func TestConfigsThatCanBe(t *testing.T) {
 		{MaxOpen: 10, MinOpen: 10, MinIdle: 10, MaxIdle: 10},
 		{MaxOpen: 10, MinOpen: 3, MinIdle: 4, MaxIdle: 4},
 		{MaxOpen: 10, MinOpen: 3, KeepAlive: true, Check: ok},
-		{MaxOpen: 10, MinOpen: 3, MaxAge: math.MaxInt64, AgeJitter: math.MaxInt64, MaxRest: math.MaxInt64,
+		{MaxOpen: 10, MinOpen: 3, MaxAge: math.MaxInt64, AgeJitter: math.MaxInt64, MaxRest: math.MaxInt64, MaxLease: math.MaxInt64,
 			CheckPeriod: math.MaxInt64, GetTimeout: math.MaxInt64, KeepAlive: true, Check: ok},
 	} {
 		inBed(t, cfg, func(b *bed) {
@@ -103,7 +105,7 @@ func TestConfigDefaults(t *testing.T) {
 	assert.Equal(t, []any{
 		time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond, 2 * time.Minute, 5 * time.Second, 5 * time.Second, 250 * time.Millisecond, 8, time.Minute,
 	}, []any{d.LookAfter, d.BackoffMin, d.BackoffMax, d.OpenTimeout, d.CleanTimeout, d.CheckTimeout, d.CloseGrace, d.MaxDials, d.CheckPeriod})
-	assert.Zero(t, d.MaxAge+d.AgeJitter+d.MaxRest+d.GetTimeout, "no limit")
+	assert.Zero(t, d.MaxAge+d.AgeJitter+d.MaxRest+d.MaxLease+d.GetTimeout, "no limit")
 	assert.Equal(t, FailFast, d.Outage)
 
 	cfg.MaxDials, cfg.OpenTimeout = 3, time.Second

@@ -126,7 +126,7 @@ func TestGetTimeoutIsNotTheContexts(t *testing.T) {
 		assert.NotErrorIs(b, err, ErrTimeout)
 		l, err := b.s.GetWith(b.Context(), Request{Patience: NoWait})
 		assert.Nil(b, l)
-		assert.Equal(b, ErrExhausted, err)
+		assert.ErrorIs(b, err, ErrExhausted)
 		time.Sleep(10 * time.Second)
 		b.put(x)
 	})

@@ -56,7 +56,7 @@ func (d *desk[R]) wait() {
 		d.handle(msg)
 	case sl := <-raced:
 		d.clock = d.now()
-		d.machine.put(d.clock, sl, Keep)
+		d.machine.put(d.clock, sl, Keep, ReasonNone)
 	case <-d.timer.C:
 		d.clock, d.next = d.now(), never
 	}
@@ -78,7 +78,7 @@ func (d *desk[R]) drain(most int) {
 		if sl == nil {
 			return
 		}
-		d.machine.put(d.clock, sl, Keep)
+		d.machine.put(d.clock, sl, Keep, ReasonNone)
 	}
 }
 
@@ -92,7 +92,7 @@ func (d *desk[R]) handle(msg message[R]) {
 	case cancelMessage:
 		m.cancel(now, msg.ticket)
 	case putMessage:
-		m.put(now, msg.slot, msg.verdict)
+		m.put(now, msg.slot, msg.verdict, msg.why)
 	case nudgeMessage:
 		m.nudged()
 	case lowMessage: // settle sees it
@@ -135,6 +135,7 @@ func (d *desk[R]) finish() bool {
 	// Whoever sent before closed was closed is in the inbox, and answered now;
 	// whoever sends after it finds it closed.
 	d.drain(inboxSize)
+	d.tellEnd()
 	return true
 }
 
@@ -171,3 +172,4 @@ func (d *desk[R]) offer(sl *slot[R]) bool {
 func (d *desk[R]) shelved() int                     { return len(d.idle) }
 func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }
 func (d *desk[R]) recall(sl *slot[R])               { close(sl.recall) }
+func (d *desk[R]) revoke(sl *slot[R])               { close(sl.gone) }

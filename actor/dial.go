@@ -70,7 +70,7 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 		m.failed(now, j)
 		return
 	}
-	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), since: now}
+	sl := &slot[R]{value: j.value, sup: m.sup, recall: make(chan struct{}), gone: make(chan struct{}), since: now}
 	m.ids++
 	sl.desk = record[R]{id: m.ids, index: len(m.slots), proven: true, place: inHand, alarms: j.alarms}
 	m.age(now, sl)
@@ -78,12 +78,16 @@ func (m *machine[R]) dialed(now time.Duration, j *job[R]) {
 	m.open++
 	m.usable++
 	m.stats.opened++
-	if j.freed || j.resets != m.resets {
-		m.close(now, sl)
-		return
+	m.tell(Event{Kind: EventOpened, ID: m.ids, N: m.open})
+	switch {
+	case j.resets != m.resets:
+		m.close(now, sl, ReasonReset, nil)
+	case j.freed:
+		m.close(now, sl, ReasonLate, nil)
+	default:
+		m.recovered()
+		m.back(now, sl, Keep, ReasonNone)
 	}
-	m.recovered()
-	m.back(now, sl, Keep)
 }
 
 // coming counts the slots on their way to those who wait.
@@ -96,9 +100,12 @@ func (m *machine[R]) coming(now time.Duration) (n int) {
 	return n
 }
 
+// comes says whether a job's slot is on its way to those who wait. For a key that
+// waits, a Bind has no hedge: nothing else can be done for that.
 func (m *machine[R]) comes(now time.Duration, j *job[R]) bool {
+	binds := j.binds && len(j.bound.waiters) > 0
 	switch {
-	case j.freed || now >= j.comes:
+	case j.freed || now >= j.comes && !binds:
 		return false
 	case j.kind == dialJob:
 		return j.resets == m.resets

@@ -15,8 +15,8 @@
 // The shelf is a buffered channel of idle resources. While nobody waits, the
 // gate to it is open: a borrower takes a resource from the shelf and puts it
 // back there without a word. When somebody waits, or there are more resources
-// than the limit, or the pool is paused or closing, the gate is shut, and every
-// get and put goes over the desk, in order.
+// than the limit, or the pool is paused or closing, or every lease must be seen, the
+// gate is shut, and every get and put goes over the desk, in order.
 //
 //	gate open:  borrower ──take──▶ shelf ──put──▶ ...
 //	gate shut:  borrower ──get──▶ inbox ──▶ supervisor ──answer──▶ borrower
@@ -58,6 +58,8 @@
 //  13. The desk does not see what goes over the shelf. Who leaves too few there
 //     takes a token and tells, so one message is enough; what nobody needs is
 //     found by the fewest that were idle, not by how long one rested.
+//     Where it must see every lease, for Track and MaxLease, the gate stays shut:
+//     the hands hold what is idle, and what is away is lent.
 //  14. What expires, or is too many, is recalled or waited for, never taken from
 //     its borrower. What rests is checked one at a time, as in rule 3.
 //  15. In a pause nobody is served but the holders of a bound key: refusing them
@@ -65,6 +67,10 @@
 //  16. A minimum is a demand with patience: in an outage it is tried every
 //     CheckPeriod, unless somebody waits for it.
 //  17. An idle supervisor sleeps: it wakes for what is due, never to have a look.
+//  18. What is revoked is nobody's: its place is free, and a put that comes later
+//     changes nothing. A put that the desk has heard of comes first.
+//  19. Who holds what, and what happened, is put into words by whoever is told, never
+//     by the supervisor; and OnEvent may miss events, but not hold it up.
 //
 // # Reading the code
 //
@@ -73,11 +79,13 @@
 // file for each thing that may follow: serve.go and refuse.go for those who wait,
 // gate.go, dial.go, outage.go, keys.go, job.go (what helpers do and how long they
 // may), fill.go (the minimums), limits.go (Resize), age.go, rest.go (what nobody
-// needs), check.go (rounds of what rests), pause.go, ending.go (CloseAll). hand.go
+// needs), check.go (rounds of what rests), pause.go, revoke.go (what is taken from its
+// borrower), ending.go (CloseAll), reason.go and event.go (what is told). hand.go
 // and ticket.go hold the idle slots and the waiting requests, slot.go says who
 // owns what, share.go what the holders of one key know of each other.
 //
 // Around it: supervisor.go has the channels, desk.go the supervisor's loop,
-// helper.go the helpers, get.go and put.go the borrowers' side, stat.go what
-// the supervisor tells.
+// helper.go the helpers, report.go the reporter that calls OnEvent, get.go and put.go
+// the borrowers' side, track.go who they are, stat.go and leases.go what the
+// supervisor tells.
 package actor

@@ -24,6 +24,7 @@ func (m *machine[R]) closeAll(now time.Duration, caller chan error) {
 		return
 	}
 	m.end.closing = true
+	m.tell(Event{Kind: EventClosing})
 	m.shutGate(now)
 	m.refuseAll(ErrClosed)
 	for _, t := range m.ready {
@@ -32,7 +33,7 @@ func (m *machine[R]) closeAll(now time.Duration, caller chan error) {
 	m.ready = nil
 	m.endPauses(ErrClosed)
 	for _, sl := range m.slots {
-		m.recall(sl)
+		m.recall(sl, ReasonClosing)
 	}
 	for _, j := range m.jobs {
 		if j.kind == dialJob {
@@ -68,25 +69,9 @@ func (m *machine[R]) revoke(now time.Duration, err error) {
 	m.end.report.Leases = m.leases(now)
 	for i := len(m.slots) - 1; i >= 0; i-- {
 		if sl := m.slots[i]; sl.desk.place == away {
-			m.revokeOne(now, sl)
+			m.revokeOne(now, sl, ReasonClosing)
 		}
 	}
-}
-
-func (m *machine[R]) revokeOne(now time.Duration, sl *slot[R]) {
-	m.strike(sl)
-	sl.desk.place = revoked
-	if b := sl.desk.binding; b != nil {
-		delete(m.keys, b.key)
-		sl.desk.binding = nil
-	}
-	m.open--
-	if !sl.desk.recalled {
-		m.usable--
-	}
-	m.closing++
-	m.stats.revoked++
-	m.start(&job[R]{kind: killJob, slot: sl, deadline: now + m.cfg.CloseGrace})
 }
 
 // finish answers CloseAll once every place is free, or the grace is over.

@@ -44,7 +44,7 @@ func TestCloseAllRevokesWhenItsTimeIsOver(t *testing.T) {
 		assert.ErrorIs(b, err, cause)
 		assert.Empty(b, c.Hooks)
 		assert.ElementsMatch(b, []LeaseInfo{
-			{ID: 1, Holders: 1, AtLeast: time.Second}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second},
+			{ID: 1, Holders: 1, AtLeast: time.Second, Recalled: true}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second, Recalled: true},
 		}, c.Leases)
 		for _, th := range b.all() {
 			if th == x.Value() || th == k1.Value() {
@@ -56,10 +56,13 @@ func TestCloseAllRevokesWhenItsTimeIsOver(t *testing.T) {
 		st := b.s.Stat()
 		assert.EqualValues(b, []uint64{3, 1, 2}, []uint64{st.Opened, st.Closed, st.Revoked})
 		for _, l := range []*Lease[*thing]{x, k1} {
-			assert.Equal(b, ErrClosed, l.Put(), "a late put returns")
+			err := l.Put()
+			assert.ErrorIs(b, err, ErrClosed, "a late put returns")
+			assert.Equal(b, &RevokedError{Reason: ReasonClosing, Held: time.Second}, err)
+			assert.EqualError(b, err, "lease revoked after 1s: pool closing")
 			assert.Equal(b, ErrNotLeased, l.Put())
 		}
-		assert.Equal(b, ErrClosed, k2.Discard())
+		assert.ErrorIs(b, k2.Discard(), ErrRevoked)
 	})
 }
 
@@ -75,7 +78,7 @@ func TestCloseAllWithAnEndedContext(t *testing.T) {
 		assert.Zero(b, time.Since(begun))
 		assert.ErrorIs(b, c, context.Canceled)
 		assert.NoError(b, closeErr, "a Close that begins gets its time")
-		assert.Equal(b, ErrClosed, lent.Put())
+		assert.ErrorIs(b, lent.Put(), ErrRevoked)
 	})
 }
 
@@ -103,7 +106,7 @@ func TestCloseAllTwice(t *testing.T) {
 		assert.ErrorIs(b, c, context.DeadlineExceeded)
 		assert.Equal(b, ErrClosed, b.s.CloseAll(b.Context()))
 		assert.Equal(b, ErrClosed, b.s.CloseAll(b.ended()))
-		assert.Equal(b, ErrClosed, l.Put())
+		assert.ErrorIs(b, l.Put(), ErrClosed)
 	})
 }
 
@@ -158,7 +161,7 @@ func TestCloseAllNamesHooksThatHang(t *testing.T) {
 		assert.Equal(b, 251*time.Millisecond, time.Since(begun), "the context and the grace")
 		assert.ElementsMatch(b, []string{"Clean", "Close", "Kill"}, c.Hooks)
 		assert.Len(b, c.Leases, 1)
-		assert.NoError(b, lent.Put(), "a late put returns")
+		assert.ErrorIs(b, lent.Put(), ErrRevoked, "a late put returns")
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		assert.True(b, isClosed(b.s.closed))

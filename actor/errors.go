@@ -14,7 +14,8 @@ var (
 	ErrClosed = errors.New("pool is closed")
 
 	// ErrExhausted says that every resource is lent: the answer to a get that
-	// does not wait, and the cause of a get that waited until its context ended.
+	// does not wait (see [ExhaustedError]), and the cause of a get that waited until
+	// its context ended.
 	ErrExhausted = errors.New("pool exhausted")
 
 	// ErrUnavailable says that a resource could not be opened: Open failed, or
@@ -45,6 +46,10 @@ var (
 	// use. The error is a [*BusyError].
 	ErrBusy = errors.New("shared resource is in use")
 
+	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed.
+	// The error is a [*RevokedError].
+	ErrRevoked = errors.New("lease revoked")
+
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
@@ -54,23 +59,66 @@ var (
 // context.WithCancelCause) or ErrTimeout, and ErrExhausted, ErrUnavailable or
 // ErrPaused.
 type WaitError struct {
-	Err     error         // what ended the wait: the context's error, or ErrTimeout
-	Cause   error         // what it waited for: ErrExhausted, ErrPaused, or an error that is ErrUnavailable
-	Waited  time.Duration // since the get reached the supervisor
+	Err    error         // what ended the wait: the context's error, or ErrTimeout
+	Cause  error         // what it waited for: ErrExhausted, ErrPaused, or an error that is ErrUnavailable
+	Waited time.Duration // since the get reached the supervisor
+	Shortage
+}
+
+// A Shortage is how things stood when a request got nothing.
+type Shortage struct {
 	Limit   int           // most resources there may be
-	Leased  int           // resources lent at the end of the wait
-	Waiting int           // others who still waited
-	Oldest  time.Duration // the longest lease has lasted at least this long
+	Leased  int           // resources that were lent
+	Waiting int           // others who waited
+	Oldest  time.Duration // the longest lease had lasted at least this long
+	Leases  []LeaseInfo   // with Config.Track: the leases, the oldest first, 10 at most
+}
+
+// text says it in a few words.
+func (s *Shortage) text() string {
+	t := fmt.Sprintf("%d leased of %d, %d others waiting, oldest lease at least %v", s.Leased, s.Limit, s.Waiting, round(s.Oldest))
+	if len(s.Leases) > 0 {
+		t += ": " + list(s.Leases, max(s.Leased, len(s.Leases)))
+	}
+	return t
+}
+
+// list names leases, of which there may be more.
+func list(leases []LeaseInfo, all int) string {
+	var b strings.Builder
+	for i, l := range leases {
+		if i == shownLeases {
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(l.String())
+	}
+	if more := all - min(len(leases), shownLeases); more > 0 {
+		fmt.Fprintf(&b, ", and %d more", more)
+	}
+	return b.String()
 }
 
 // Error tells what was waited for, and how things stood at the end.
 func (e *WaitError) Error() string {
-	return fmt.Sprintf("%v after %v: %v (%d leased of %d, %d others waiting, oldest lease at least %v)",
-		e.Err, round(e.Waited), e.Cause, e.Leased, e.Limit, e.Waiting, round(e.Oldest))
+	return fmt.Sprintf("%v after %v: %v (%s)", e.Err, round(e.Waited), e.Cause, e.text())
 }
 
 // Unwrap gives errors.Is and errors.As both the context's error and the cause.
 func (e *WaitError) Unwrap() []error { return []error{e.Err, e.Cause} }
+
+// An ExhaustedError is the answer to a request that does not wait for borrowers,
+// NoWait. It is ErrExhausted. A request that is TryOnly, which may be one of many,
+// gets that alone.
+type ExhaustedError struct{ Shortage }
+
+// Error tells how things stood.
+func (e *ExhaustedError) Error() string { return fmt.Sprintf("%v (%s)", ErrExhausted, e.text()) }
+
+// Unwrap gives errors.Is ErrExhausted.
+func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
 
 // A CloseError is returned by CloseAll where something had to be left behind.
 type CloseError struct {
@@ -87,17 +135,7 @@ func (e *CloseError) Error() string {
 		fmt.Fprintf(&b, ": %v", e.Err)
 	}
 	if len(e.Leases) > 0 {
-		fmt.Fprintf(&b, ": %d leases revoked: ", len(e.Leases))
-		for i, l := range e.Leases {
-			if i == 10 {
-				fmt.Fprintf(&b, ", and %d more", len(e.Leases)-i)
-				break
-			}
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(l.String())
-		}
+		fmt.Fprintf(&b, ": %d leases revoked: %s", len(e.Leases), list(e.Leases, len(e.Leases)))
 	}
 	if len(e.Hooks) > 0 {
 		fmt.Fprintf(&b, ": still running, its context ignored: %s", strings.Join(e.Hooks, ", "))
@@ -107,6 +145,27 @@ func (e *CloseError) Error() string {
 
 // Unwrap gives errors.Is the context's error.
 func (e *CloseError) Unwrap() error { return e.Err }
+
+// A RevokedError is the answer to a put, a Use or a Take of a lease that was revoked:
+// its resource was killed, and there is nothing to give back. It is ErrRevoked, and
+// if CloseAll did it ErrClosed too.
+type RevokedError struct {
+	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
+	Held   time.Duration // how long the lease had lasted; of CloseAll, at least
+}
+
+// Error tells why, and after what time.
+func (e *RevokedError) Error() string {
+	return fmt.Sprintf("%v after %v: %v", ErrRevoked, round(e.Held), e.Reason)
+}
+
+// Unwrap gives errors.Is ErrRevoked, and ErrClosed if that was the reason.
+func (e *RevokedError) Unwrap() []error {
+	if e.Reason == ReasonClosing {
+		return []error{ErrRevoked, ErrClosed}
+	}
+	return []error{ErrRevoked}
+}
 
 // A KeyError is the answer to a get whose key cannot be one: it is not
 // comparable, or not equal to itself.
@@ -132,6 +191,9 @@ func (e *BusyError) Error() string {
 
 // Unwrap gives errors.Is ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
+
+// errGaveUp stands for the error of a context that the supervisor does not know.
+var errGaveUp = errors.New("gave up")
 
 // refusedOften is the error of a get for which Prepare finds nothing good
 // enough.

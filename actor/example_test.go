@@ -192,13 +192,14 @@ func ExampleSupervisor_CloseAll() {
 	if errors.As(err, &ce) {
 		fmt.Println("leases revoked:", len(ce.Leases), "of resource", ce.Leases[0].ID)
 	}
-	fmt.Println(lease.Put())
+	err = lease.Put()
+	fmt.Println(errors.Is(err, actor.ErrRevoked), errors.Is(err, actor.ErrClosed))
 	_, err = pool.Get(ctx)
 	fmt.Println(err)
 	fmt.Println(pool.CloseAll(ctx))
 	// Output:
 	// leases revoked: 1 of resource 1
-	// pool is closed
+	// true true
 	// pool is closed
 	// pool is closed
 }

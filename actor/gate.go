@@ -10,30 +10,41 @@ func (m *machine[R]) shutGate(now time.Duration) {
 	}
 }
 
+// pressed says that nothing may rest on the shelf: somebody waits, or there is a
+// pause, or too many are open.
+func (m *machine[R]) pressed() bool { return m.queue.len > 0 || m.pause.on || m.excess() > 0 }
+
 // arrangeGate opens the gate when nobody waits, and lays what the hands hold
-// on the shelf. What does not fit stays in the hands, up to MaxIdle.
+// on the shelf. What does not fit stays in the hands, up to MaxIdle. If the desk
+// must see every lease, the hands are the shelf.
 func (m *machine[R]) arrangeGate(now time.Duration) {
-	if m.queue.len > 0 || m.pause.on || m.excess() > 0 {
+	if m.pressed() {
 		return
 	}
+	if !m.cfg.watched() {
+		m.layOut()
+	}
+	for m.cfg.MaxIdle > 0 && m.hands.len() > 0 && m.idle() > m.cfg.MaxIdle {
+		m.close(now, m.hands.pop(), ReasonExcess, nil)
+	}
+	m.keepWatch(now)
+}
+
+// layOut opens the gate.
+func (m *machine[R]) layOut() {
 	if m.shut {
 		m.shut = false
 		m.fx.openGate()
 	}
 	for m.hands.len() > 0 && m.lay(m.hands.pop()) {
 	}
-	for m.cfg.MaxIdle > 0 && m.hands.len() > 0 && m.idle() > m.cfg.MaxIdle {
-		sl := m.hands.pop()
-		m.close(now, sl)
-	}
-	m.keepWatch(now)
 }
 
 // keepWatch has a borrower tell when it leaves fewer than MinIdle on the shelf.
 // While there are fewer it need not, if what comes, makes room, or ends an outage
 // brings the desk here again.
 func (m *machine[R]) keepWatch(now time.Duration) {
-	if m.cfg.MinIdle == 0 {
+	if m.cfg.MinIdle == 0 || m.cfg.watched() {
 		return
 	}
 	again := m.room() <= 0 || m.dialing+m.mends() > 0 || m.outage.failures > 0
@@ -80,7 +91,7 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 	switch {
 	case sl == nil:
 	case sl.desk.recalled:
-		m.close(now, sl)
+		m.close(now, sl, ReasonNone, nil)
 	case sl.desk.tainted:
 		m.hands.push(sl)
 	default:

@@ -10,7 +10,8 @@ import (
 type Request struct {
 	// Key, if not nil, asks for the resource that is lent under this key, or
 	// binds one to it: until its last lease is put, everybody who asks with an
-	// equal key shares the resource. Whatever is comparable may be a key.
+	// equal key shares the resource, also if that was killed meanwhile: Use says so.
+	// Whatever is comparable may be a key.
 	Key any
 
 	// Tied has the lease end with the context of its get, as if it were put: at
@@ -18,6 +19,9 @@ type Request struct {
 	// when that is over, or after EndGrace, when the resource is killed. Whoever
 	// puts it then gets no error. It needs a Key.
 	Tied bool
+
+	// Own has PutKey pass over the lease: only its holder puts it. It needs a Key.
+	Own bool
 
 	// Bind has Config.Bind called if the request is the first of those for whom a
 	// resource is bound to the Key.
@@ -103,6 +107,8 @@ func (s *Supervisor[R]) checkRequest(r Request) error {
 		return checkKey(r.Key)
 	case r.Tied:
 		return &ConfigError{"Tied", true, "needs a Key"}
+	case r.Own:
+		return &ConfigError{"Own", true, "needs a Key"}
 	case r.Bind:
 		return &ConfigError{"Bind", true, "needs a Key"}
 	default:
@@ -174,7 +180,7 @@ func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (fit b
 		sl.since = now
 		if s.cfg.Look != nil && rested >= s.cfg.LookAfter {
 			if v := s.verdict(sl, s.cfg.Look); v != Keep {
-				s.send(message[R]{kind: putMessage, slot: sl, verdict: v})
+				s.send(message[R]{kind: putMessage, slot: sl, verdict: v, why: ReasonBroken})
 				return false, brings, nil
 			}
 		}
@@ -198,9 +204,9 @@ func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (f
 	case err == nil && v < Discard:
 		brings = brought[R]{sl, v}
 	case v == Keep && s.cfg.Judge != nil:
-		s.putBack(sl, s.verdict(sl, s.cfg.Judge), false)
+		s.putBack(sl, s.verdict(sl, s.cfg.Judge), ReasonRefused)
 	default:
-		s.putBack(sl, v, false)
+		s.putBack(sl, v, ReasonRefused)
 	}
 	if err == nil && fresh {
 		err = errRefused
@@ -214,7 +220,7 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard})
+			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard, why: ReasonPanicked})
 		}
 	}()
 	v = f(sl.value)
@@ -224,16 +230,17 @@ func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 
 // fromDesk asks the supervisor and waits for its answer.
 func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request, brings brought[R]) (*Lease[R], error) {
+	o := s.origin(ctx)
 	t := s.ticket()
-	t.ctx, t.key, t.binds, t.patience, t.brings = ctx, r.Key, r.Bind, r.Patience, brings
+	t.ctx, t.key, t.binds, t.patience, t.brings, t.origin = ctx, r.Key, r.Bind, r.Patience, brings, o
 	sl, err := s.request(ctx, t)
 	switch {
 	case err != nil:
 		return nil, err
 	case r.Key != nil:
-		return &Lease[R]{hold: newHold(ctx, sl, r)}, nil
+		return s.newKeyed(ctx, sl, r, o), nil
 	default:
-		return sl.lease(), nil
+		return s.newLease(sl, o), nil
 	}
 }
 
@@ -252,7 +259,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			if !ended {
 				s.recycle(t)
 			}
-			return nil, a.err
+			return nil, s.explain(a.err)
 		case t.key != nil:
 			s.recycle(t)
 			return a.slot, nil
@@ -265,7 +272,7 @@ func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], er
 			}
 			err = refusedOften(refused)
 			if brings.slot != nil {
-				s.putBack(brings.slot, brings.verdict, false)
+				s.putBack(brings.slot, brings.verdict, ReasonRefused)
 			}
 		}
 		if fit || err != nil {
@@ -316,7 +323,11 @@ func (s *Supervisor[R]) lastLook(t *ticket[R]) answer[R] {
 // afterCancel turns an answer into the error of a get whose context has ended.
 func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[R]) answer[R] {
 	if a.slot != nil {
-		s.putBack(a.slot, Keep, t.key != nil)
+		if t.key != nil {
+			s.putKeyed(a.slot, Keep, t.origin)
+		} else {
+			s.putBack(a.slot, Keep, ReasonNone)
+		}
 		return answer[R]{err: endedError("get", ctx)}
 	}
 	if w, ok := a.err.(*WaitError); ok {
@@ -341,7 +352,7 @@ func (s *Supervisor[R]) ticket() *ticket[R] {
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings = nil, nil, false, Wait, forResource, brought[R]{}
+	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[R]{}, nil
 	select {
 	case s.tickets <- t:
 	default:

@@ -54,13 +54,13 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 			j.permanent = s.cfg.Permanent(j.err)
 		}
 	case judgeJob:
-		j.err = s.follow(ctx, s.cfg.Judge(j.slot.value), j.slot.value)
+		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
 	case lookJob:
 		s.vet(ctx, j)
 	case cleanJob:
-		j.err = s.follow(ctx, Clean, j.slot.value)
+		j.err = s.follow(ctx, j, Clean)
 	case checkJob:
-		j.err = s.follow(ctx, Check, j.slot.value)
+		j.err = s.follow(ctx, j, Check)
 	case closeJob:
 		j.err = s.cfg.Close(ctx, j.slot.value)
 	case killJob:
@@ -70,22 +70,24 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 	}
 }
 
-// The reports of a resource that is to be closed: its verdict says so; Prepare
-// says so.
+// The reports of a resource that is to be closed: its verdict says so; Look says
+// so; Prepare says so.
 var (
 	errUnfit   = errors.New("unfit")
+	errBroken  = errors.New("broken")
 	errRefused = errors.New("refused by Prepare")
 )
 
 // follow does what a verdict asks for. An error closes the resource.
-func (s *Supervisor[R]) follow(ctx context.Context, v Verdict, r R) error {
+func (s *Supervisor[R]) follow(ctx context.Context, j *job[R], v Verdict) error {
 	switch {
 	case v == Keep:
 		return nil
 	case v == Clean && s.cfg.Clean != nil:
-		return s.cfg.Clean(ctx, r)
+		j.cleaned = true
+		return s.cfg.Clean(ctx, j.slot.value)
 	case v == Check && s.cfg.Check != nil:
-		return s.cfg.Check(ctx, r)
+		return s.cfg.Check(ctx, j.slot.value)
 	case v == Alarm:
 		return ErrAlarm
 	default:
@@ -96,9 +98,11 @@ func (s *Supervisor[R]) follow(ctx context.Context, v Verdict, r R) error {
 // vet looks at a slot that rests, or is to be bound to a key: then it is
 // prepared too.
 func (s *Supervisor[R]) vet(ctx context.Context, j *job[R]) {
-	r := j.slot.value
 	if s.cfg.Look != nil {
-		if j.err = s.follow(ctx, s.cfg.Look(r), r); j.err != nil {
+		if j.err = s.follow(ctx, j, s.cfg.Look(j.slot.value)); j.err == errUnfit {
+			j.err = errBroken
+		}
+		if j.err != nil {
 			return
 		}
 	}
@@ -117,7 +121,7 @@ func (s *Supervisor[R]) bind(ctx context.Context, j *job[R]) {
 	err := s.cfg.Bind(ctx, j.bound.key, j.slot.value)
 	j.refusal = err
 	if err != nil && s.cfg.Judge != nil {
-		j.err = s.follow(ctx, s.cfg.Judge(j.slot.value), j.slot.value)
+		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
 	} else if err != nil {
 		j.err = errUnfit
 	}
@@ -125,10 +129,9 @@ func (s *Supervisor[R]) bind(ctx context.Context, j *job[R]) {
 
 // prepareKeyed asks Prepare about a slot that is to be bound to a key.
 func (s *Supervisor[R]) prepareKeyed(ctx context.Context, j *job[R]) bool {
-	r := j.slot.value
 	v, err := s.prepareFor(ctx, j, false)
 	if err == nil && (v == Clean || v == Check) {
-		if j.err = s.follow(ctx, v, r); j.err != nil {
+		if j.err = s.follow(ctx, j, v); j.err != nil {
 			return false
 		}
 		v, err = s.prepareFor(ctx, j, true)
@@ -139,9 +142,9 @@ func (s *Supervisor[R]) prepareKeyed(ctx context.Context, j *job[R]) bool {
 	case v == Discard || err == nil:
 		j.err = errRefused
 	case v == Keep && s.cfg.Judge != nil:
-		j.err = s.follow(ctx, s.cfg.Judge(r), r)
+		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
 	default:
-		j.err = s.follow(ctx, v, r)
+		j.err = s.follow(ctx, j, v)
 	}
 	return false
 }

@@ -21,6 +21,8 @@ type job[R any] struct {
 	alarms   uint64      // when it began
 	bound    *binding[R] // of a look: the key it is done for
 	binds    bool        // and whether Bind is called
+	why      Reason      // of a close
+	wrong    error       // and what was wrong with the resource
 	caller   *ticket[R]  // of another mend: the request that brought the slot, if it did,
 	arrival  uint64      // and its number, since tickets are reused
 
@@ -32,6 +34,7 @@ type job[R any] struct {
 	err       error // closes the slot
 	refusal   error // of a look, for those who wait for the key
 	permanent bool
+	cleaned   bool // Clean was called
 }
 
 type jobKind uint8
@@ -65,7 +68,7 @@ func (c *Config[R]) hook(j *job[R]) string {
 func (k jobKind) mends() bool { return k >= judgeJob && k <= checkJob }
 
 // hedge is how long a dial or a mend counts for somebody who waits: a hung one
-// does not stand in for later waiters.
+// does not stand in for later waiters. Only a Bind counts for longer, see comes.
 const hedge = time.Second
 
 func (m *machine[R]) start(j *job[R]) {
@@ -75,14 +78,14 @@ func (m *machine[R]) start(j *job[R]) {
 }
 
 // mend has a slot cleaned or checked.
-func (m *machine[R]) mend(now time.Duration, sl *slot[R], v Verdict) {
+func (m *machine[R]) mend(now time.Duration, sl *slot[R], v Verdict, why Reason) {
 	switch {
 	case v == Clean && m.cfg.Clean != nil:
 		m.startMend(now, sl, cleanJob)
 	case v == Check && m.cfg.Check != nil:
 		m.startMend(now, sl, checkJob)
 	default:
-		m.close(now, sl)
+		m.close(now, sl, why, nil)
 	}
 }
 
@@ -110,18 +113,20 @@ func (m *machine[R]) mending(now time.Duration, sl *slot[R], k jobKind) *job[R] 
 
 // close ends a slot. Its place stays taken until the resource is gone or a
 // grace has passed: servers count a connection for a while after its client
-// has closed it.
-func (m *machine[R]) close(now time.Duration, sl *slot[R]) {
+// has closed it. One that is recalled is closed for the reason of that.
+func (m *machine[R]) close(now time.Duration, sl *slot[R], why Reason, wrong error) {
 	m.note(now, sl)
-	if !sl.desk.recalled {
+	if sl.desk.recalled {
+		why = sl.desk.why
+	} else {
 		m.usable--
 	}
 	m.open--
 	m.closing++
-	m.startClose(now, sl, false)
+	m.startClose(now, sl, false, why, wrong)
 }
 
-func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool) {
+func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool, why Reason, wrong error) {
 	sl.desk.place = closing
 	m.strike(sl)
 	timeout := m.cfg.CloseGrace
@@ -130,7 +135,7 @@ func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool) {
 	}
 	m.start(&job[R]{
 		kind: closeJob, slot: sl, timeout: timeout,
-		deadline: now + timeout + m.cfg.CloseGrace, freed: freed,
+		deadline: now + timeout + m.cfg.CloseGrace, freed: freed, why: why, wrong: wrong,
 	})
 }
 
@@ -140,21 +145,21 @@ func (m *machine[R]) taken(now time.Duration, sl *slot[R]) error {
 	b := sl.desk.binding
 	switch {
 	case sl.desk.place == revoked:
-		return ErrClosed
+		m.letGo(sl)
+		return sl.fate
 	case b != nil && b.holders > 1:
 		return ErrShared
-	case b != nil:
-		delete(m.keys, b.key)
-		sl.desk.binding = nil
 	}
+	m.unbind(sl)
 	m.note(now, sl)
 	m.strike(sl)
-	sl.desk.place = revoked
+	sl.desk.place, sl.fate = revoked, ErrNotLeased
 	m.open--
 	if !sl.desk.recalled {
 		m.usable--
 	}
 	m.stats.taken++
+	m.tell(Event{Kind: EventTaken, ID: sl.desk.id})
 	return nil
 }
 
@@ -180,6 +185,7 @@ func (m *machine[R]) reported(now time.Duration, j *job[R]) {
 		if j.err != nil {
 			m.stats.closeFailed++
 		}
+		m.tell(Event{Kind: EventClosed, ID: j.slot.desk.id, Reason: j.why, Err: whole(j.wrong, j.err)})
 		fallthrough
 	case j.kind == killJob:
 		if !j.freed {
@@ -201,17 +207,35 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 	m.learn(j)
 	switch {
 	case j.freed:
-		m.startClose(now, j.slot, true)
+		m.startClose(now, j.slot, true, ReasonOverdue, nil)
 	case j.err != nil:
-		m.close(now, j.slot)
+		why, wrong := j.unfit()
+		m.close(now, j.slot, why, wrong)
 	default:
+		if j.cleaned {
+			m.tell(Event{Kind: EventCleaned, ID: j.slot.desk.id})
+		}
 		j.slot.since, j.slot.desk.proven = since, true
-		m.back(now, j.slot, Keep)
+		m.back(now, j.slot, Keep, ReasonNone)
 		if j.slot.desk.place == inHand {
 			j.slot.desk.vetted, j.slot.desk.mended = j.bound, j.caller
 			j.slot.desk.tainted = j.binds && j.refusal == nil
 			m.tainted = m.tainted || j.slot.desk.tainted
 		}
+	}
+}
+
+// unfit is why a mend's slot is closed, and what is wrong with it.
+func (j *job[R]) unfit() (Reason, error) {
+	switch {
+	case j.err == errBroken:
+		return ReasonBroken, nil
+	case j.err == errRefused:
+		return ReasonRefused, j.refusal
+	case j.err == errUnfit:
+		return ReasonUnfit, j.refusal
+	default:
+		return ReasonUnfit, j.err
 	}
 }
 

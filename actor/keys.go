@@ -8,6 +8,7 @@ type binding[R any] struct {
 	key      any
 	slot     *slot[R]
 	holders  int
+	origins  []*origin     // of the leases, with Track
 	since    time.Duration // when it was bound
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
@@ -16,8 +17,8 @@ type binding[R any] struct {
 }
 
 // share grants t the slot its key is bound to. Without one it files t under its
-// key, and says so. A bound key is served whatever its slot's recall says:
-// refusing the second get of a holder would deadlock it.
+// key, and says so. A bound key is served whatever its slot's recall says, and if
+// it is revoked: refusing the second get of a holder would deadlock it.
 func (m *machine[R]) share(now time.Duration, t *ticket[R]) bool {
 	b := m.keys[t.key]
 	if b != nil && b.slot != nil {
@@ -39,6 +40,7 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.loose--
 	b.slot, b.since, sl.desk.binding = sl, now, b
 	sl.since, sl.share = now, newSharing[R]()
+	m.limitLease(now)
 	for _, t := range b.waiters {
 		m.dequeue(now, t)
 		m.hold(now, b, t)
@@ -49,9 +51,23 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 // hold gives t one reference.
 func (m *machine[R]) hold(now time.Duration, b *binding[R], t *ticket[R]) {
 	b.holders++
+	if t.origin != nil {
+		t.origin.since = now
+		b.origins = append(b.origins, t.origin)
+	}
 	m.stats.leases++
-	b.slot.desk.place, b.slot.desk.seen = away, now
+	if b.slot.desk.place != revoked {
+		b.slot.desk.place, b.slot.desk.seen = away, now
+	}
 	m.fx.answer(t, answer[R]{slot: b.slot})
+}
+
+// giveBack is the put of a lease that is tracked.
+func (m *machine[R]) giveBack(now time.Duration, sl *slot[R], v Verdict, o *origin) {
+	if b := sl.desk.binding; b != nil {
+		b.origins = remove(b.origins, o)
+	}
+	m.put(now, sl, v, ReasonDiscarded)
 }
 
 // unshare takes one reference back, and the slot with the last one. Holders
@@ -63,13 +79,20 @@ func (m *machine[R]) unshare(now time.Duration, sl *slot[R], v Verdict) {
 	if b.holders--; b.holders > 0 {
 		return
 	}
-	delete(m.keys, b.key)
-	sl.desk.binding = nil
+	m.unbind(sl)
 	if b.verdict == Keep && m.cfg.Judge != nil && !sl.desk.recalled && !m.end.closing {
 		m.startMend(now, sl, judgeJob)
 		return
 	}
-	m.back(now, sl, b.verdict)
+	m.back(now, sl, b.verdict, ReasonDiscarded)
+}
+
+// unbind frees the key of a slot, if it has one.
+func (m *machine[R]) unbind(sl *slot[R]) {
+	if b := sl.desk.binding; b != nil {
+		delete(m.keys, b.key)
+		sl.desk.binding = nil
+	}
 }
 
 // vetted is the end of a look for a key. What Prepare says against the get, all
@@ -111,17 +134,10 @@ func (m *machine[R]) untaint(now time.Duration) {
 func (m *machine[R]) judge(now time.Duration, sl *slot[R]) {
 	sl.desk.leave()
 	if m.cfg.Judge == nil {
-		m.close(now, sl)
+		m.close(now, sl, ReasonUnfit, nil)
 		return
 	}
 	m.startMend(now, sl, judgeJob)
-}
-
-// takeAway kills what is lent under a key whose holder does not let go of it.
-func (m *machine[R]) takeAway(now time.Duration, sl *slot[R]) {
-	if sl.desk.binding != nil {
-		m.revokeOne(now, sl)
-	}
 }
 
 // forget drops a key that nobody holds and nobody waits for.

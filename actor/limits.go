@@ -6,6 +6,7 @@ import "time"
 // excess the gate is shut, and whatever comes first is closed.
 func (m *machine[R]) resize(least, most int) {
 	m.cfg.MinOpen, m.cfg.MaxOpen = least, most
+	m.tell(Event{Kind: EventResized, N: most})
 }
 
 // room is how many more resources there may be.
@@ -31,6 +32,6 @@ func (m *machine[R]) shedExcess(now time.Duration) {
 			m.lay(sl)
 			return
 		}
-		m.close(now, sl)
+		m.close(now, sl, ReasonExcess, nil)
 	}
 }

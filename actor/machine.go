@@ -38,6 +38,7 @@ type machine[R any] struct {
 	tainted  bool          // a tainted slot may be in the hands
 	alarms   uint64        // stamps dials and checks: what was begun before the last is in doubt
 	expiry   time.Duration // nothing expires before
+	overlong time.Duration // no lease lasts too long before
 
 	hasty    []*ticket[R]  // came since the last settle and will not wait
 	ready    []*ticket[R]  // wait for the minimum
@@ -60,19 +61,22 @@ type effects[R any] interface {
 	shelved() int                 // how many are on the shelf, a hint
 	answer(*ticket[R], answer[R]) // the one answer to a request
 	recall(sl *slot[R])           // ask whoever holds sl to bring it
+	revoke(sl *slot[R])           // tell whoever holds sl that it is no longer his
 	start(j *job[R])              // have a helper do j and report once
 	cancel(j *job[R])             // end the context of a job under way
+	tell(Event)                   // have OnEvent told, sometime
 	lookout()                     // have the next borrower that leaves too few on the shelf tell
 	jitter(time.Duration) time.Duration
 }
 
 func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 	return &machine[R]{
-		cfg:    cfg.withDefaults(),
-		fx:     fx,
-		keys:   map[any]*binding[R]{},
-		expiry: never,
-		round:  rounds[R]{at: never},
+		cfg:      cfg.withDefaults(),
+		fx:       fx,
+		keys:     map[any]*binding[R]{},
+		expiry:   never,
+		overlong: never,
+		round:    rounds[R]{at: never},
 	}
 }
 
@@ -80,7 +84,7 @@ func newMachine[R any](cfg Config[R], fx effects[R]) *machine[R] {
 func (m *machine[R]) get(now time.Duration, t *ticket[R]) {
 	m.arrivals++
 	t.wait = waiting[R]{arrival: m.arrivals, since: now}
-	if t.asks == forResource && t.key == nil && t.brings.slot == nil {
+	if t.asks == forResource && t.key == nil && t.brings.slot == nil && !m.cfg.watched() {
 		m.span.vetoed = true // it found the shelf empty
 	}
 	switch {
@@ -115,10 +119,10 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 	}
 	sl, v := t.brings.slot, t.brings.verdict
 	t.brings, t.wait.mends = brought[R]{}, nil
-	if sl == nil {
+	if sl == nil || sl.desk.place == revoked { // while Prepare had it
 		return
 	}
-	m.back(now, sl, v)
+	m.back(now, sl, v, ReasonRefused)
 	if sl.desk.place == mending {
 		m.shutGate(now)
 		j := m.jobs[len(m.jobs)-1] // just begun
@@ -130,7 +134,7 @@ func (m *machine[R]) enqueue(now time.Duration, t *ticket[R]) {
 func (m *machine[R]) turnAway(now time.Duration, t *ticket[R]) {
 	if sl := t.brings.slot; sl != nil {
 		t.brings = brought[R]{}
-		m.put(now, sl, Discard)
+		m.put(now, sl, Discard, ReasonClosing)
 	}
 	m.refuseOne(t, ErrClosed)
 }
@@ -150,7 +154,9 @@ func (m *machine[R]) cancel(now time.Duration, t *ticket[R]) {
 		m.unqueue(t)
 	}
 	m.stats.cancelled++
-	m.fx.answer(t, answer[R]{err: m.waitError(now, t)})
+	err := m.waitError(now, t)
+	m.tellOfWait(err)
+	m.fx.answer(t, answer[R]{err: err})
 }
 
 // unqueue takes t out of the queue and out of the waiters of its key.
@@ -163,28 +169,31 @@ func (m *machine[R]) unqueue(t *ticket[R]) {
 	}
 }
 
-// put is a slot that a borrower brought, with its verdict.
-func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict) {
+// put is a slot that a borrower brought, with its verdict and the reason for that.
+func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict, why Reason) {
 	switch {
 	case sl.desk.place == revoked:
+		m.letGo(sl)
 	case sl.desk.binding != nil:
 		m.unshare(now, sl, v)
 	default:
-		m.back(now, sl, v)
+		m.back(now, sl, v, why)
 	}
 }
 
 // back takes a slot into the desk's hands, or has done to it what it needs.
-func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict) {
+func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict, why Reason) {
 	m.note(now, sl)
 	switch {
-	case v >= Discard || sl.desk.recalled || m.end.closing:
+	case v >= Discard || sl.desk.recalled:
 		if v == Alarm {
 			m.alarm(sl)
 		}
-		m.close(now, sl)
+		m.close(now, sl, why, nil)
+	case m.end.closing:
+		m.close(now, sl, ReasonClosing, nil)
 	case v != Keep:
-		m.mend(now, sl, v)
+		m.mend(now, sl, v, why)
 	default:
 		sl.desk.place = inHand
 		m.hands.push(sl)
@@ -201,9 +210,10 @@ func (m *machine[R]) note(now time.Duration, sl *slot[R]) {
 // reset makes every resource old: those opened so far and those being opened.
 func (m *machine[R]) reset() {
 	m.resets++
-	m.outage.heal()
+	m.tell(Event{Kind: EventReset})
+	m.heal()
 	for _, sl := range m.slots {
-		m.recall(sl)
+		m.recall(sl, ReasonReset)
 	}
 	for _, j := range m.jobs {
 		if j.kind == dialJob {
@@ -216,9 +226,10 @@ func (m *machine[R]) reset() {
 // nudged is a borrower that put a slot on the shelf while it was recalled.
 func (m *machine[R]) nudged() { m.sweep = true }
 
-func (m *machine[R]) recall(sl *slot[R]) {
+// recall asks for a slot, which is closed then, for this reason.
+func (m *machine[R]) recall(sl *slot[R], why Reason) {
 	if !sl.desk.recalled {
-		sl.desk.recalled = true
+		sl.desk.recalled, sl.desk.why = true, why
 		m.fx.recall(sl)
 		if sl.desk.place < closing {
 			m.usable--
@@ -231,6 +242,7 @@ func (m *machine[R]) idle() int { return m.hands.len() + m.fx.shelved() }
 
 func (m *machine[R]) refuseOne(t *ticket[R], err error) {
 	m.stats.refused++
+	m.tellOfRefusal(err)
 	m.fx.answer(t, answer[R]{err: err})
 }
 
@@ -239,6 +251,7 @@ func (m *machine[R]) conclude(t *ticket[R], err error) {
 	t.wait.queued = false
 	if err != nil {
 		m.stats.refused++
+		m.tellOfRefusal(err)
 	}
 	m.fx.answer(t, answer[R]{err: err})
 }

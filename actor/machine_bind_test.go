@@ -247,24 +247,76 @@ func TestMachineBind(t *testing.T) {
 			r.report(lookJob, nil)
 			r.settles("grant b #2", "start Judge #1", "open")
 		}},
-		{"one that is late is judged", two, func(r *rig) {
+		{"however long it takes, it is called once", two, func(r *rig) {
 			looked(r, 1)
 			r.pass(hedge)
-			r.want("start Look #2")
-			r.running[0], r.running[1] = r.running[1], r.running[0]
+			r.getWith("b", k)
+			r.pass(3 * time.Second)
+			r.want()
+			r.report(lookJob, nil)
+			r.settles("grant a #1", "grant b #1", "open")
+		}},
+		{"until it ignores its context", two, func(r *rig) {
+			looked(r, 1)
+			r.now = r.running[0].deadline - 1
+			r.settles()
+			assert.Equal(r, r.now+1, r.next)
+			r.pass(1)
+			r.want("start Kill #1", "start Look #2")
+			r.report(lookJob, nil)
+			r.settles("start Close #1")
 			r.report(lookJob, nil)
 			r.settles("grant a #2", "open")
+		}},
+		{"and nobody else waits for it in vain", Config[int]{MaxOpen: 3, Judge: keep, Bind: rigBind}, func(r *rig) {
+			looked(r, 0)
+			r.pass(hedge)
+			r.get("x")
+			r.settles("start Open")
+			r.report(dialJob, nil)
+			r.settles("grant x #2")
+			r.cancel("a")
+			r.did = nil
+			r.get("y")
+			r.settles("start Open")
+			r.report(dialJob, nil)
+			r.settles("grant y #3", "open")
 			r.report(lookJob, nil)
 			r.settles("start Judge #1")
-			judged(r)
 		}},
-		{"as is the first of two done at once", two, func(r *rig) {
+		{"who is TryOnly waits for it for a second in all", two, func(r *rig) {
 			looked(r, 1)
+			r.now += hedge / 2
+			r.getWith("b", Request{Key: "k", Bind: true, Patience: TryOnly})
+			r.settles()
+			r.pass(hedge / 2)
+			r.want()
+			assert.Equal(r, r.now+hedge/2, r.next)
+			r.pass(hedge / 2)
+			r.want(refusal("b", ErrExhausted))
+			r.report(lookJob, nil)
+			r.settles("grant a #1", "open")
+		}},
+		{"also alone", two, func(r *rig) {
+			r.rests(2)
+			r.getWith("a", Request{Key: "k", Bind: true, Patience: TryOnly})
+			r.settles("shut", "start Look #1")
 			r.pass(hedge)
-			r.want("start Look #2")
+			r.want(refusal("a", ErrExhausted), "open")
 			r.report(lookJob, nil)
+			r.settles("start Judge #1")
+		}},
+		{"one that is late for who gave up is judged", two, func(r *rig) {
+			looked(r, 1)
+			r.cancel("a")
+			r.getWith("b", k)
+			r.did = nil
+			r.settles("start Look #2")
+			r.running[0], r.running[1] = r.running[1], r.running[0]
 			r.report(lookJob, nil)
-			r.settles("grant a #2", "start Judge #1", "open")
+			r.settles("grant b #2", "open")
+			r.report(lookJob, nil)
+			r.settles("start Judge #1")
 			judged(r)
 		}},
 		{"in a pause it is judged, and called again after it", two, func(r *rig) {
@@ -317,8 +369,8 @@ func TestMachineBind(t *testing.T) {
 
 // A promise is kept by a slot that can be lent, however late; by none else.
 func TestMachineLatePromise(t *testing.T) {
-	three := Config[int]{MaxOpen: 3, Judge: keep, Bind: rigBind}
-	k := Request{Key: "k", Bind: true}
+	three := Config[int]{MaxOpen: 3, Judge: keep, Prepare: prepareNothing}
+	k := Request{Key: "k"}
 	// looks has #1 looked at for too long and then #2, which is the promise. What is
 	// put then is no longer for k.
 	looks := func(r *rig, after time.Duration) {
@@ -358,7 +410,7 @@ func TestMachineLatePromise(t *testing.T) {
 		}},
 		{"recalled", three, func(r *rig) {
 			looks(r, hedge)
-			r.m.recall(r.slot(1))
+			r.m.recall(r.slot(1), ReasonReset)
 			r.did = nil
 			r.report(lookJob, nil)
 			r.settles("start Close #1")
@@ -426,7 +478,7 @@ func TestMachineLateMend(t *testing.T) {
 		}},
 		{"recalled", three, func(r *rig) {
 			mends(r, hedge)
-			r.m.recall(r.slot(1))
+			r.m.recall(r.slot(1), ReasonReset)
 			r.report(checkJob, nil)
 			offered(r)
 		}},
@@ -480,18 +532,44 @@ func TestMachineTakeAway(t *testing.T) {
 			r.put(1, Keep)
 			r.settles()
 		}},
-		{"its key is free at once", Config[int]{}, func(r *rig) {
+		{"its key is free when all have let go of it", Config[int]{}, func(r *rig) {
 			lent(r, "a", "b")
 			takes(r)
-			assert.Empty(r, r.m.keys)
 			r.getWith("c", k)
-			r.settles("start Kill #1", "shut", "start Open")
-			r.report(dialJob, nil)
-			r.settles("grant c #2", "open")
+			r.settles("start Kill #1", "grant c #1")
+			assert.Equal(r, revoked, r.slot(1).desk.place)
+			assert.Equal(r, 2, r.m.keys["k"].holders)
+			assert.Empty(r, r.m.leases(r.now))
 			r.put(1, Discard)
-			takes(r)
-			r.settles()
+			assert.ErrorIs(r, r.m.taken(r.now, r.slot(1)), ErrRevoked)
+			assert.Empty(r, r.m.keys)
+			r.getWith("d", k)
+			r.settles("shut", "start Open")
+			r.report(dialJob, nil)
+			r.settles("grant d #2", "open")
 			assert.Equal(r, 1, r.m.keys["k"].holders)
+		}},
+		{"with the second who stays too long, too", Config[int]{}, func(r *rig) {
+			lent(r, "a", "b")
+			takes(r)
+			takes(r)
+			r.settles("start Kill #1")
+			assert.Empty(r, r.m.keys)
+			assert.EqualValues(r, 1, r.m.stats.revoked)
+		}},
+		{"at once while CloseAll waits", Config[int]{}, func(r *rig) {
+			lent(r, "a", "b")
+			r.m.closeAll(r.now, make(chan error, 1))
+			takes(r)
+			assert.Empty(r, r.m.keys)
+		}},
+		{"a pause does not wait for who holds what is dead", Config[int]{}, func(r *rig) {
+			lent(r, "a", "b")
+			takes(r)
+			r.pause("p")
+			r.settles("start Kill #1", "shut", "refuse p: <nil>")
+			r.getWith("c", k)
+			r.settles("grant c #1")
 		}},
 		{"a minimum is kept", Config[int]{MinOpen: 1}, func(r *rig) {
 			lent(r, "a")
@@ -588,7 +666,9 @@ func TestMachineTakeAway(t *testing.T) {
 			r.rests(2)
 			r.getWith("a", Request{Key: "k", Bind: true})
 			r.settle()
-			r.pass(hedge)
+			r.cancel("a")
+			r.getWith("b", Request{Key: "k", Bind: true})
+			r.settle()
 			r.running[0], r.running[1] = r.running[1], r.running[0]
 			r.report(lookJob, nil)
 			r.settle()

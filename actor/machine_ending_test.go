@@ -127,7 +127,7 @@ func TestMachineEnding(t *testing.T) {
 			err := result(r)
 			assert.Equal(r, context.DeadlineExceeded, err.Err)
 			assert.Len(r, err.Leases, 3)
-			assert.Equal(r, LeaseInfo{ID: 3, Key: "k", Holders: 1, AtLeast: time.Second}, err.Leases[2])
+			assert.Equal(r, LeaseInfo{ID: 3, Key: "k", Holders: 1, AtLeast: time.Second, Recalled: true}, err.Leases[2])
 			assert.Empty(r, err.Hooks)
 			assert.EqualValues(r, []uint64{3, 0}, []uint64{r.m.stats.revoked, r.m.stats.closed})
 		}},

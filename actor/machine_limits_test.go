@@ -2,6 +2,7 @@ package actor
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -148,6 +149,19 @@ func TestMachineResize(t *testing.T) {
 			r.want()
 			r.m.fx = rigEffects{r}
 			r.settles("start Close #1")
+		}},
+		{"and MaxRest leaves that to the shrinking, which opens the gate again", Config[int]{MaxOpen: 3, MaxRest: time.Minute}, func(r *rig) {
+			r.opens("a", "b")
+			r.rests(1)
+			r.settle() // the span begins with one that is idle
+			r.lends()
+			r.resize(0, 2)
+			r.m.fx = &latePut{rigEffects: rigEffects{r}, slot: r.slot(3)}
+			r.now += time.Minute
+			r.m.settle(r.now)
+			r.want("shut")
+			r.m.fx = rigEffects{r}
+			r.settles("start Close #3", "open")
 		}},
 		{"a bound key is served while there are too many", Config[int]{MaxOpen: 2}, func(r *rig) {
 			r.getWith("x", Request{Key: "k"})

@@ -14,7 +14,7 @@ import (
 func TestMachinePatience(t *testing.T) {
 	refused := func(r *rig, name string) {
 		r.Helper()
-		assert.Equal(r, ErrExhausted, r.answers[r.tickets[name]].err, name)
+		assert.ErrorIs(r, r.answers[r.tickets[name]].err, ErrExhausted, name)
 	}
 	playAll(t, []scene{
 		{"TryOnly does not dial", Config[int]{}, func(r *rig) {

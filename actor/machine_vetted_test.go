@@ -203,7 +203,7 @@ func TestMachineTaken(t *testing.T) {
 			r.settles("start Open")
 			assert.EqualValues(r, 1, r.m.stats.taken)
 			assert.Equal(r, []int{1, 1, 0}, []int{r.m.open, r.m.dialing, r.m.closing})
-			assert.Equal(r, ErrClosed, taken(r, 1), "it is not the supervisor's any more")
+			assert.Equal(r, ErrNotLeased, taken(r, 1), "it is not the supervisor's any more")
 			r.put(1, Keep)
 			r.settles()
 		}},
@@ -265,7 +265,7 @@ func TestMachineTaken(t *testing.T) {
 			r.m.closeAll(r.now, make(chan error, 1))
 			r.m.revoke(r.now, errServer)
 			r.settle()
-			assert.Equal(r, ErrClosed, taken(r, 1))
+			assert.ErrorIs(r, taken(r, 1), ErrRevoked)
 			assert.EqualValues(r, 0, r.m.stats.taken)
 			r.report(killJob, nil)
 			r.settle()

@@ -17,12 +17,21 @@ type outage struct {
 // heal ends the outage: a dial succeeded, or a reset asks for a fresh start.
 func (o *outage) heal() { *o = outage{epoch: o.epoch + 1} }
 
+// heal is the outage's, and told.
+func (m *machine[R]) heal() {
+	if n := m.outage.failures; n > 0 {
+		m.tell(Event{Kind: EventOutageEnded, N: n})
+	}
+	m.outage.heal()
+}
+
 // backoff says whether dials are held back.
 func (o *outage) backoff(now time.Duration) bool { return o.failures > 0 && now < o.until }
 
 // failed counts the failure of a dial, unless it is of an older epoch.
 func (m *machine[R]) failed(now time.Duration, j *job[R]) {
 	m.stats.dialsFailed++
+	m.tell(Event{Kind: EventOpenFailed, Err: j.err})
 	if m.end.closing || j.resets != m.resets {
 		return
 	}
@@ -38,13 +47,16 @@ func (m *machine[R]) failed(now time.Duration, j *job[R]) {
 	o.failures++
 	o.until = now + m.fx.jitter(min(pause, m.cfg.BackoffMax))
 	o.err, o.permanent = j.err, j.permanent
+	if o.failures == 1 {
+		m.tell(Event{Kind: EventOutageBegan, Err: j.err})
+	}
 	m.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 }
 
 // recovered is a dial that succeeded.
 func (m *machine[R]) recovered() {
 	if m.outage.failures > 0 {
-		m.outage.heal()
+		m.heal()
 	}
 }
 

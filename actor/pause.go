@@ -12,7 +12,10 @@ type pause[R any] struct {
 
 // pauseFor is a call of Pause.
 func (m *machine[R]) pauseFor(now time.Duration, t *ticket[R]) {
-	m.pause.on = true
+	if !m.pause.on {
+		m.pause.on = true
+		m.tell(Event{Kind: EventPaused})
+	}
 	m.pause.wait = append(m.pause.wait, t)
 	t.wait.queued = true
 	m.shutGate(now)
@@ -25,6 +28,7 @@ func (m *machine[R]) unpauseFor(t *ticket[R]) {
 	t.wait.queued = false
 	if !m.pause.quiet && len(m.pause.wait) == 0 {
 		m.pause.on = false
+		m.tell(Event{Kind: EventResumed})
 	}
 }
 
@@ -33,7 +37,7 @@ func (m *machine[R]) unpauseFor(t *ticket[R]) {
 // lent.
 func (m *machine[R]) gather(now time.Duration) {
 	for sl := m.fx.take(); sl != nil; sl = m.fx.take() {
-		m.back(now, sl, Keep)
+		m.back(now, sl, Keep, ReasonNone)
 	}
 	if len(m.pause.wait) > 0 && m.hands.len()+m.mends() == m.open {
 		m.pause.quiet = true
@@ -55,6 +59,7 @@ func (m *machine[R]) resume() {
 		return
 	}
 	m.pause.on, m.pause.quiet = false, false
-	m.outage.heal()
+	m.tell(Event{Kind: EventResumed})
+	m.heal()
 	m.endPauses(ErrResumed)
 }

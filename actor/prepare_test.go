@@ -398,7 +398,7 @@ func TestPrepareThatHangsInTheBorrowerIsALease(t *testing.T) {
 		require.ErrorAs(b, b.s.CloseAll(b.ended()), &c)
 		assert.Len(b, c.Leases, 1)
 		close(release)
-		assert.Equal(b, ErrClosed, w.lease().Put())
+		assert.ErrorIs(b, w.lease().Put(), ErrRevoked)
 		assert.EqualValues(b, 1, b.thing(1).kills.Load())
 	})
 }

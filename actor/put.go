@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -57,10 +58,21 @@ func (l *Lease[R]) Context() context.Context {
 	return l.hold.ctx
 }
 
+// Watch returns a function that says whether a lease under a key has ended; nil
+// without a key. It may be kept with the resource: unlike the lease, it does not
+// keep that from being found, see Config.Track.
+func (l *Lease[R]) Watch() func() bool {
+	if l.hold == nil {
+		return nil
+	}
+	return l.hold.isOver
+}
+
 // Use takes the turn to use the resource, until Done. Of all who hold it under a
 // key, whatever their goroutines, one has the turn; the others, and the same one
-// again, get a [*BusyError] that says what for. After the end of the lease it is
-// ErrNotLeased, and the error of the context if that was the end. It never waits.
+// again, get a [*BusyError] that says what for, or a [*RevokedError] if the resource
+// was killed. After the end of the lease it is ErrNotLeased, and the error of the
+// context if that was the end. It never waits.
 // Without a key the turn is always the lease's.
 func (l *Lease[R]) Use(doing string) (r R, err error) {
 	switch {
@@ -106,42 +118,55 @@ func (l *Lease[R]) Expose() (r R) {
 
 // Put gives the resource back, after Config.Judge has been asked about it. It
 // does no I/O and does not wait for anybody. The error is ErrNotLeased if it
-// has been put back before, ErrClosed if the supervisor has ended and the lease
-// was revoked; either way there is nothing left to do. A lease that its context
+// has been put back before, a [*RevokedError] if it was revoked, and its resource
+// killed; either way there is nothing left to do. Without an error the lease was not
+// revoked before. A lease that its context
 // has ended may be put once: that changes nothing and is no error. One with a key
 // that is put during a turn goes back with the end of that, or after EndGrace, when
 // the resource is killed.
 func (l *Lease[R]) Put() error {
 	if l.hold != nil {
-		return l.hold.giveBack(Keep)
+		err := l.hold.giveBack(Keep)
+		runtime.KeepAlive(l)
+		return err
 	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
-	l.slot = nil
+	l.end(sl)
 	v := Keep
 	if judge := sl.sup.cfg.Judge; judge != nil {
 		v = sl.sup.verdict(sl, judge)
 	}
-	return sl.sup.putBack(sl, v, false)
+	return sl.sup.putBack(sl, v, ReasonDiscarded)
 }
 
 // Discard gives the resource back to be closed; one that is shared under a key
 // when its last lease is put. The errors are those of Put.
 func (l *Lease[R]) Discard() error {
 	if l.hold != nil {
-		return l.hold.giveBack(Discard)
+		err := l.hold.giveBack(Discard)
+		runtime.KeepAlive(l)
+		return err
 	}
 	sl := l.slot
 	if sl == nil {
 		return ErrNotLeased
 	}
-	l.slot = nil
-	return sl.sup.putBack(sl, Discard, false)
+	l.end(sl)
+	return sl.sup.putBack(sl, Discard, ReasonDiscarded)
 }
 
-// PutKey puts the newest lease that key has: of those got with ctx, or with one
+// end makes the handle dead.
+func (l *Lease[R]) end(sl *slot[R]) {
+	l.slot = nil
+	sl.untrack()
+	runtime.KeepAlive(l) // or it could count as lost just before
+}
+
+// PutKey puts the newest lease that key has, those that are their holder's Own (see
+// [Request]) aside: of those got with ctx, or with one
 // that ends with it, if there are any, else of all. If ctx has ended only the former
 // count, and that there are none is no error: they have gone back. With discard the
 // resource is closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
@@ -187,12 +212,14 @@ func noneOf(ctx context.Context) error {
 // Take takes the resource out of the supervisor for good and frees its place:
 // what becomes of it, and its closing, is the caller's business. It waits only for
 // the supervisor, which answers at once. The error is ErrNotLeased if the lease
-// has been put back before, or ErrClosed if CloseAll has revoked it; or, and then
+// has been put back before, or a [*RevokedError]; or, and then
 // nothing is changed, ErrShared if others hold the resource under the same key,
 // [*BusyError] in somebody's turn.
 func (l *Lease[R]) Take() (r R, err error) {
 	if h := l.hold; h != nil {
-		if err := h.take(func() error { return h.slot.sup.take(h.slot) }); err != nil {
+		err := h.take(func() error { return h.slot.sup.take(h.slot) })
+		runtime.KeepAlive(l)
+		if err != nil {
 			return r, err
 		}
 		return h.slot.value, nil
@@ -201,7 +228,7 @@ func (l *Lease[R]) Take() (r R, err error) {
 	if sl == nil {
 		return r, ErrNotLeased
 	}
-	l.slot = nil
+	l.end(sl)
 	if err := sl.sup.take(sl); err != nil {
 		return r, err
 	}
@@ -211,17 +238,47 @@ func (l *Lease[R]) Take() (r R, err error) {
 func (s *Supervisor[R]) take(sl *slot[R]) error {
 	err, ok := ask(s, func(m *machine[R], now time.Duration) error { return m.taken(now, sl) })
 	if !ok {
-		return ErrClosed
+		return s.over(sl)
 	}
 	return err
 }
 
-// putBack lays a slot on the shelf if it may, and else brings it to the desk.
-func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, keyed bool) error {
-	if v == Keep && !keyed && s.toShelf(sl) {
+// putBack lays a slot on the shelf if it may, and else brings it to the desk. One
+// that is revoked cannot be laid there: CloseAll has shut the gate, or it was never
+// open.
+func (s *Supervisor[R]) putBack(sl *slot[R], v Verdict, why Reason) error {
+	if v == Keep && s.toShelf(sl) {
 		return nil
 	}
-	if isClosed(s.closed) || !s.send(message[R]{kind: putMessage, slot: sl, verdict: v}) {
+	if err := s.over(sl); err != nil {
+		return err
+	}
+	return s.sent(message[R]{kind: putMessage, slot: sl, verdict: v, why: why})
+}
+
+// putKeyed brings one reference back to the desk: that of a slot that is revoked
+// too, for the sake of the key.
+func (s *Supervisor[R]) putKeyed(sl *slot[R], v Verdict, o *origin) error {
+	if isClosed(s.closed) {
+		return s.over(sl)
+	}
+	gone := sl.revoked()
+	msg := message[R]{kind: putMessage, slot: sl, verdict: v}
+	if o != nil {
+		msg = message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) { m.giveBack(now, sl, v, o) }}
+	}
+	if err := s.sent(msg); gone == nil {
+		return err
+	}
+	return gone
+}
+
+// over is an error if there is nothing left to put.
+func (s *Supervisor[R]) over(sl *slot[R]) error {
+	if err := sl.revoked(); err != nil {
+		return err
+	}
+	if isClosed(s.closed) {
 		return ErrClosed
 	}
 	return nil

@@ -100,6 +100,27 @@ func TestPutKeyInATurn(t *testing.T) {
 	})
 }
 
+// What is its holder's own is left to him.
+func TestPutKeyPassesOverWhatIsOwn(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		ctx, cancel := context.WithCancel(b.Context())
+		defer cancel()
+		x, y := b.getAs(ctx, Request{Key: "k"}).lease(), b.getKey("k").lease()
+		own, tied := b.getAs(ctx, Request{Key: "k", Own: true}).lease(), b.getAs(ctx, Request{Key: "k", Own: true, Tied: true}).lease()
+		for _, l := range []*Lease[*thing]{x, y} {
+			require.NoError(b, b.s.PutKey(ctx, "k", false))
+			b.dead(l)
+		}
+		assert.Equal(b, ErrNotLeased, b.s.PutKey(ctx, "k", false))
+		assert.Equal(b, 2, b.holders("k"))
+		b.put(own)
+		cancel()
+		synctest.Wait()
+		b.put(tied)
+		b.counts(1, 0, 1, 0)
+	})
+}
+
 func TestPutKeyDiscards(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
 		x, y := b.getKey("k").lease(), b.getKey("k").lease()
@@ -202,7 +223,7 @@ func TestPutKeyOfWhatWasRevoked(t *testing.T) {
 		synctest.Wait()
 		require.Error(b, b.s.CloseAll(b.ended()))
 		assert.Equal(b, ErrNotLeased, b.s.PutKey(b.Context(), "k", false), "the key has none any more")
-		b.put(x) // the supervisor has not ended yet
+		require.ErrorIs(b, x.Put(), ErrRevoked) // the supervisor has not ended yet
 		b.dead(x)
 		close(release)
 	})

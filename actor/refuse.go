@@ -26,13 +26,16 @@ func (m *machine[R]) refuseHasty(now time.Duration) {
 		case m.pause.on:
 			m.unqueue(t)
 			m.refuseOne(t, ErrPaused)
-		case m.promised(now, t) && (t.patience != TryOnly || now < t.wait.since+hedge): // served in a moment, if the slot is fit
+		case m.promised(now, t): // served in a moment, if the slot is fit
 			kept = append(kept, t)
 		case t.patience == NoWait && m.stuck(now):
 			m.unqueue(t)
 			m.refuseOne(t, unavailable(m.outage.err))
 		case t.patience == NoWait && m.upTo(t) <= m.cfg.MaxOpen-(m.open-m.mends()):
 			kept = append(kept, t)
+		case t.patience == NoWait:
+			m.unqueue(t)
+			m.refuseOne(t, &ExhaustedError{m.shortage(now)})
 		default:
 			m.unqueue(t)
 			m.refuseOne(t, ErrExhausted)
@@ -49,6 +52,7 @@ func (m *machine[R]) refuseLate(now time.Duration) {
 		m.stats.cancelled++
 		err := m.waitError(now, t)
 		err.Err = ErrTimeout
+		m.tellOfWait(err)
 		m.fx.answer(t, answer[R]{err: err})
 	}
 }

@@ -23,7 +23,7 @@ func (s *span) begin(until time.Duration) { *s = span{on: true, low: math.MaxInt
 func (m *machine[R]) shedUnneeded(now time.Duration) {
 	w := &m.span
 	idle := m.idle()
-	if w.vetoed {
+	if w.vetoed || m.pressed() { // what lies there is a put that raced the shutting
 		w.vetoed, idle = false, 0
 	}
 	switch {
@@ -47,7 +47,7 @@ func (m *machine[R]) shedUnneeded(now time.Duration) {
 			break
 		}
 		m.stats.unneeded++
-		m.close(now, sl)
+		m.close(now, sl, ReasonUnneeded, nil)
 	}
 	w.begin(now + m.cfg.MaxRest)
 }

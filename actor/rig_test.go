@@ -35,6 +35,8 @@ type rig struct {
 	limit   int  // the largest there was
 	graced  bool // a grace has freed a place: the limit may be passed
 
+	events []Event
+
 	hidden     map[*slot[int]]bool // off the shelf, and not yet laid back, lent or closed
 	mostHidden int
 	between    func(what string) // a borrower's step just before an effect
@@ -160,7 +162,7 @@ func (r *rig) reuse(name string, request *ticket[int]) {
 
 func (r *rig) cancel(name string) { r.m.cancel(r.now, r.tickets[name]) }
 
-func (r *rig) put(value int, v Verdict) { r.m.put(r.now, r.slot(value), v) }
+func (r *rig) put(value int, v Verdict) { r.m.put(r.now, r.slot(value), v, ReasonDiscarded) }
 
 // report ends the first helper of a kind.
 func (r *rig) report(k jobKind, err error) *job[int] {
@@ -289,7 +291,11 @@ func (r rigEffects) answer(t *ticket[int], a answer[int]) {
 		delete(r.hidden, a.slot)
 		r.note("grant %s #%d", name, a.slot.value)
 	} else {
-		r.note("refuse %s: %v", name, a.err)
+		err := a.err
+		if e, ok := err.(*ExhaustedError); ok {
+			err = e.Unwrap()
+		}
+		r.note("refuse %s: %v", name, err)
 	}
 	_, twice := r.answers[t]
 	require.False(r, twice, "rule 4: %s is answered twice", name)
@@ -297,6 +303,8 @@ func (r rigEffects) answer(t *ticket[int], a answer[int]) {
 }
 
 func (r rigEffects) recall(sl *slot[int]) { r.note("recall #%d", sl.value) }
+
+func (r rigEffects) revoke(sl *slot[int]) { close(sl.gone) }
 
 func (r rigEffects) start(j *job[int]) {
 	what := "start " + jobNames[j.kind]
@@ -309,6 +317,8 @@ func (r rigEffects) start(j *job[int]) {
 }
 
 func (r rigEffects) lookout() { r.low = true }
+
+func (r rigEffects) tell(e Event) { r.events = append(r.events, e) }
 
 func (r rigEffects) cancel(j *job[int]) { r.note("cancel %s", jobNames[j.kind]) }
 
@@ -407,9 +417,19 @@ func (r *rig) audit() {
 			require.True(r, m.room() <= 0 || coming > 0 || m.outage.backoff(r.now) || promised > 0,
 				"invariant 3: somebody waits for nothing")
 		}
+	case m.cfg.watched():
+		require.True(r, r.gate, "the desk must see every lease, and the gate is open")
+		require.Empty(r, r.shelf)
 	default:
 		require.False(r, r.gate, "nobody waits and the gate is shut")
 		require.True(r, m.hands.len() == 0 || len(r.shelf) == r.shelves, "idle in the hands beside a shelf with room")
+	}
+	for _, sl := range m.slots {
+		if m.cfg.MaxLease > 0 && sl.desk.place == away {
+			ends := m.leasedAt(sl) + m.cfg.MaxLease
+			require.Less(r, r.now, ends, "#%d is held for too long", sl.value)
+			require.LessOrEqual(r, r.next, ends, "nothing is set for the end of a lease")
+		}
 	}
 	if m.deadline(r.now) != never {
 		require.Greater(r, r.next, r.now, "a deadline in the past would never come")

@@ -217,12 +217,12 @@ func TestRule07NoWaitWaitsForADialButNotForABorrower(t *testing.T) {
 		noWait := Request{Patience: NoWait}
 		w := b.getWith(b.Context(), noWait)
 		w.waits()
-		assert.Equal(b, ErrExhausted, b.getWith(b.Context(), noWait).fails(), "the one that is coming is for the first")
+		assert.ErrorIs(b, b.getWith(b.Context(), noWait).fails(), ErrExhausted, "the one that is coming is for the first")
 		time.Sleep(2 * hedge)
 		w.waits() // also for one that takes long
 		time.Sleep(hedge)
 		l := w.lease()
-		assert.Equal(b, ErrExhausted, b.getWith(b.Context(), noWait).fails())
+		assert.ErrorIs(b, b.getWith(b.Context(), noWait).fails(), ErrExhausted)
 		b.put(l)
 		b.put(b.getWith(b.Context(), noWait).lease())
 	})

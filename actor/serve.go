@@ -6,7 +6,7 @@ import "time"
 func (m *machine[R]) serve(now time.Duration) {
 	t := m.queue.first
 	for t != nil {
-		if m.promised(now, t) {
+		if m.promised(now, t) || m.binding(now, t.wait.key) {
 			t = t.wait.next
 			continue
 		}
@@ -51,7 +51,7 @@ func (m *machine[R]) pick(now time.Duration) *slot[R] {
 			return nil
 		case sl.desk.place == revoked:
 		case sl.desk.recalled:
-			m.close(now, sl)
+			m.close(now, sl, ReasonNone, nil)
 		case sl.desk.tainted:
 			m.judge(now, sl)
 		default:
@@ -70,6 +70,10 @@ func (m *machine[R]) grant(now time.Duration, t *ticket[R], sl *slot[R]) {
 		return
 	}
 	m.stats.leases++
+	if sl.desk.origin = t.origin; t.origin != nil {
+		t.origin.since = now
+	}
+	m.limitLease(now)
 	m.dequeue(now, t)
 	m.fx.answer(t, answer[R]{slot: sl, fresh: fresh})
 }
@@ -104,9 +108,19 @@ func (m *machine[R]) look(now time.Duration, b *binding[R], sl *slot[R]) {
 	m.start(b.promised)
 }
 
+// binding says whether Bind is being called for a key. However long that takes, no
+// second call is made on another resource: what is bound may have one identity.
+func (m *machine[R]) binding(now time.Duration, b *binding[R]) bool {
+	return b != nil && b.promised != nil && b.promised.binds && m.comes(now, b.promised)
+}
+
 // promised says whether a slot is being made fit for t, or for its key: a helper
-// that hangs, or whose slot is recalled meanwhile, is no promise.
+// that hangs, or whose slot is recalled meanwhile, is no promise. Who is TryOnly
+// waits for it for a second in all, however often he has asked again.
 func (m *machine[R]) promised(now time.Duration, t *ticket[R]) bool {
+	if t.patience == TryOnly && now >= t.wait.since+hedge {
+		return false
+	}
 	j := t.wait.mends
 	if b := t.wait.key; b != nil {
 		j = b.promised

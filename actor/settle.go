@@ -12,10 +12,14 @@ const never = time.Duration(math.MaxInt64)
 // the moment at which it wants to be called again if nothing happens.
 func (m *machine[R]) settle(now time.Duration) time.Duration {
 	m.overdue(now)
+	m.endOverlong(now)
 	if m.end.closing {
 		m.closeIdle(now)
 		m.finish(now)
 		return m.deadline(now)
+	}
+	if m.cfg.watched() {
+		m.shutGate(now) // before anything can be laid on the shelf
 	}
 	m.expire(now)
 	m.sweepShelf(now)
@@ -58,7 +62,13 @@ func (m *machine[R]) deadline(now time.Duration) time.Duration {
 	if t := m.queue.first; t != nil && m.cfg.GetTimeout > 0 {
 		at(t.wait.since + m.cfg.GetTimeout)
 	}
+	for _, t := range m.hasty {
+		if t.patience == TryOnly {
+			at(t.wait.since + hedge) // that is its patience with what is made fit for it
+		}
+	}
 	at(m.expiry)
+	at(m.overlong)
 	at(m.round.at)
 	for _, j := range m.jobs {
 		if !j.freed {

@@ -32,27 +32,42 @@ type hold[R any] struct {
 	ctx   context.Context
 	done  <-chan struct{} // of ctx
 	untie func() bool     // if the end of ctx gives the reference back
+	own   bool            // PutKey passes over it
+	track *tracking       // with Track
 
 	// Of whoever owns the sharing.
 	ended   bool          // given back, or about to be: no more turns
 	put     bool          // by the borrower
 	exposed bool          // the borrower uses the resource without turns
 	verdict Verdict       // of the borrower
-	over    chan struct{} // cap 1: told that it is no longer in use, if somebody waits for that
+	over    chan struct{} // cap 1: if somebody waits for the end of its use, told that it has been brought back
 }
 
-// newHold is the borrower's side of a grant.
-func newHold[R any](ctx context.Context, sl *slot[R], r Request) *hold[R] {
-	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done()}
-	if r.Tied && h.done != nil {
-		h.untie = context.AfterFunc(ctx, h.expire)
+// newKeyed is the borrower's side of a grant under a key. The lease is tracked
+// before others can put it.
+func (s *Supervisor[R]) newKeyed(ctx context.Context, sl *slot[R], r Request, o *origin) *Lease[R] {
+	h := &hold[R]{slot: sl, key: r.Key, share: sl.share, ctx: ctx, done: ctx.Done(), own: r.Own}
+	l, tied := &Lease[R]{hold: h}, r.Tied && h.done != nil
+	switch {
+	case o == nil:
+	case tied:
+		h.track = &tracking{origin: o}
+	default:
+		h.track = s.watch(l, sl, o)
+	}
+	h.begin(tied)
+	return l
+}
+
+func (h *hold[R]) begin(tied bool) {
+	if tied {
+		h.untie = context.AfterFunc(h.ctx, h.expire)
 	}
 	s := <-h.share
 	if !h.ended {
 		s.holds = append(s.holds, h)
 	}
 	h.share <- s
-	return h
 }
 
 // errEnded is live's answer to a hold that its context has ended.
@@ -87,6 +102,13 @@ func (h *hold[R]) look() error {
 	return h.explain(err)
 }
 
+// isOver is look without a word of why.
+func (h *hold[R]) isOver() bool {
+	s := <-h.share
+	defer func() { h.share <- s }()
+	return h.ended
+}
+
 // expose is look for who will use the resource without turns.
 func (h *hold[R]) expose() error {
 	s := <-h.share
@@ -99,6 +121,9 @@ func (h *hold[R]) expose() error {
 // free is an error if no turn can begin.
 func (h *hold[R]) free(s *sharing[R]) error {
 	if err := h.live(); err != nil {
+		return err
+	}
+	if err := h.slot.revoked(); err != nil {
 		return err
 	}
 	if s.user != nil {
@@ -132,19 +157,29 @@ func (h *hold[R]) leave() {
 	s := <-h.share
 	if s.user == h {
 		s.user, s.doing = nil, ""
-		h.tell(s)
 	}
+	over := h.claim(s)
 	h.share <- s
+	h.bringFor(over)
 }
 
 // busy says that the borrower is using the resource, or may be.
 func (h *hold[R]) busy(s *sharing[R]) bool { return s.user == h || h.exposed }
 
-// tell tells who waits for the end of the use.
-func (h *hold[R]) tell(s *sharing[R]) {
-	if h.over != nil && !h.busy(s) {
-		h.over <- struct{}{}
-		h.over = nil
+// claim is for who has ended the use: if somebody waits for that end, he is the one
+// now to bring the reference back, so that it is back when his call returns.
+func (h *hold[R]) claim(s *sharing[R]) (over chan struct{}) {
+	if !h.busy(s) {
+		over, h.over = h.over, nil
+	}
+	return over
+}
+
+// bringFor brings the reference back, and tells who has waited.
+func (h *hold[R]) bringFor(over chan struct{}) {
+	if over != nil {
+		_ = h.bring()
+		over <- struct{}{}
 	}
 }
 
@@ -182,10 +217,12 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 		return ErrNotLeased
 	}
 	h.put, h.exposed = true, false
+	h.track.stop()
 	h.verdict = v
 	if h.ended {
-		h.tell(s)
+		over := h.claim(s)
 		h.share <- s
+		h.bringFor(over)
 		return nil
 	}
 	over := h.end(s)
@@ -195,30 +232,43 @@ func (h *hold[R]) giveBackWith(s *sharing[R], v Verdict) error {
 	}
 	if over != nil {
 		go h.finish(over)
-		return nil
+		return h.slot.revoked()
 	}
 	return h.finish(nil)
 }
 
-// finish brings the reference to the desk, which may be the last, once the turn
-// is over. If that takes too long the resource is taken from whoever uses it.
+// finish brings the reference back, or waits until the turn is over and it has been
+// brought. If that takes too long the resource is taken from whoever uses it.
 func (h *hold[R]) finish(over chan struct{}) error {
-	sup := h.slot.sup
-	if over != nil {
-		timer := time.NewTimer(sup.cfg.EndGrace)
-		defer timer.Stop()
-		select {
-		case <-over:
-		case <-timer.C:
-			return sup.tellNow(func(m *machine[R], now time.Duration) { m.takeAway(now, h.slot) })
-		case <-sup.closed:
-			return ErrClosed
-		}
+	if over == nil {
+		return h.bring()
 	}
+	sup := h.slot.sup
+	timer := time.NewTimer(sup.cfg.EndGrace)
+	defer timer.Stop()
+	select {
+	case <-over:
+		return nil
+	case <-timer.C:
+	case <-sup.closed:
+		return ErrClosed
+	}
+	s := <-h.share
+	claimed := h.over == nil
+	h.over = nil
+	h.share <- s
+	if claimed {
+		return nil
+	}
+	return sup.tellNow(func(m *machine[R], now time.Duration) { m.takeAway(now, h.slot) })
+}
+
+// bring brings the reference to the desk, which may be the last.
+func (h *hold[R]) bring() error {
 	s := <-h.share
 	v := h.verdict
 	h.share <- s
-	return sup.putBack(h.slot, v, true)
+	return h.slot.sup.putKeyed(h.slot, v, h.track.who())
 }
 
 // take is for Lease.Take: the supervisor is asked while nobody can begin a turn,
@@ -226,10 +276,11 @@ func (h *hold[R]) finish(over chan struct{}) error {
 func (h *hold[R]) take(ask func() error) error {
 	s := <-h.share
 	err := h.free(s)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrRevoked) { // then the desk takes the reference back
 		err = ask()
-		if err == nil || err == ErrClosed {
+		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrRevoked) {
 			h.put, h.exposed = true, false
+			h.track.stop()
 			h.end(s)
 		}
 	}
@@ -242,15 +293,22 @@ func (h *hold[R]) take(ask func() error) error {
 }
 
 // newest is the youngest hold of those whose context ends with done, or of all
-// unless that has ended: then they have gone back.
+// unless that has ended: then they have gone back. What only its holder puts does not
+// count.
 func (s *sharing[R]) newest(done <-chan struct{}) *hold[R] {
+	var youngest *hold[R]
 	for i := len(s.holds) - 1; i >= 0; i-- {
-		if h := s.holds[i]; h.done == done {
+		h := s.holds[i]
+		switch {
+		case h.own:
+		case h.done == done:
 			return h
+		case youngest == nil:
+			youngest = h
 		}
 	}
-	if n := len(s.holds); n > 0 && (done == nil || !isClosed(done)) {
-		return s.holds[n-1]
+	if done != nil && isClosed(done) {
+		return nil
 	}
-	return nil
+	return youngest
 }

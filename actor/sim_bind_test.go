@@ -59,6 +59,10 @@ func (w *simWorld) checkBind(h *simHelper) {
 	}
 	w.must(first != nil && w.m.keys[key] == h.j.bound, "bindIsCalled", "a look for key %d, for which nobody waits", key)
 	w.must(h.j.binds == first.binds, "bindIsCalled", "borrower %d waits first for key %d: Bind is asked for: %v, called: %v", first.id, key, first.binds, h.j.binds)
+	for _, o := range w.helpers {
+		again := o.j.binds && o.j.bound == h.j.bound && w.comes(o, w.clock)
+		w.must(!again, "bindIsCalled", "a look for key %d, for which Bind is being called", key)
+	}
 	w.must(h.j.cause == first.ctx, "bindIsCalled", "borrower %d waits first for key %d, the look has another's context", first.id, key)
 }
 
@@ -104,9 +108,17 @@ func (b *simBorrower) overstay(w *simWorld) {
 	b.end(w, "stays too long")
 }
 
-// seize is the kill of what is taken away: the helper has it, for good.
+// seize is the kill of what is taken away: those who share it share what is dead.
 func (w *simWorld) seize(th *simThing) {
 	w.must(th.owner == theSharers, "inv2OneOwner", "thing %d is taken away from %s", th.id, simOwners[th.owner])
-	th.owner = aHelper
 	w.seized++
+}
+
+// deadKeyIsKept: the key of what was killed is nobody else's as long as b holds it.
+func (w *simWorld) deadKeyIsKept(b *simBorrower) {
+	if b.key == 0 || w.closing {
+		return
+	}
+	k := w.m.keys[b.key]
+	w.must(k != nil && k.slot == b.sl, "inv12OneSlotPerKey", "borrower %d holds dead thing %d, key %d is free", b.id, b.sl.value.id, b.key)
 }

@@ -128,7 +128,7 @@ func (w *simWorld) booksOfKeys() {
 			loose++
 			w.must(len(b.waiters) > 0 && b.holders == 0, "booksOfKeys", "key %d: nobody waits, %d hold nothing", key, b.holders)
 		} else {
-			w.must(len(b.waiters) == 0 && b.holders == b.slot.value.refs && b.slot.desk.binding == b, "inv12Holders",
+			w.must(len(b.waiters) == 0 && b.holders > 0 && b.holders == b.slot.value.refs && b.slot.desk.binding == b, "inv12Holders",
 				"key %d: %d holders, %d references, %d wait", key, b.holders, b.slot.value.refs, len(b.waiters))
 		}
 		for _, t := range b.waiters {
@@ -146,12 +146,13 @@ func (w *simWorld) checkSettled() {
 		w.must(h.j.freed || w.clock < h.grace, "graceIsKept", "%s still takes a place", jobNames[h.j.kind])
 		w.must(h.j.freed || w.next <= h.grace, "timerIsRight", "nothing is set for the grace of %s", jobNames[h.j.kind])
 	}
+	w.noLeaseIsOverlong()
 	if w.closing {
 		w.must(w.m.queue.len+len(w.m.ready)+w.m.hands.len() == 0, "inv10NobodyServedAtTheEnd", "somebody or something waits for a pool that closes")
 		w.must(!w.forced || w.m.end.answered || w.next <= w.forceAt, "inv10CloseAllReturns", "not even after its grace")
 		return
 	}
-	w.must(w.gate == (w.m.queue.len > 0 || w.paused || w.inExcess()), "gateFollowsQueue",
+	w.must(w.gate == (w.m.queue.len > 0 || w.paused || w.inExcess() || w.pool.watched()), "gateFollowsQueue",
 		"%d wait, paused %v, in excess %v, the gate is shut: %v", w.m.queue.len, w.paused, w.inExcess(), w.gate)
 	w.must(w.readies() == 0 || !w.enough() && !w.stuck(w.clock), "everyReadyReturns", "a Ready waits on")
 	w.inv1ShrinkCloses()

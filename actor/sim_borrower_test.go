@@ -32,6 +32,7 @@ type simBorrower struct {
 	verdict  Verdict
 	uses     int
 	took     chan error // what its Take gets
+	lease    *origin    // with Track
 
 	// The world's account.
 	arrival uint64        // of the request at the desk
@@ -262,7 +263,7 @@ func (w *simWorld) verdict() Verdict {
 // bring gives an unfit slot to the desk.
 func (b *simBorrower) bring(w *simWorld) {
 	w.move(b.sl, aBorrower, theInbox, b)
-	w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict})
+	w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict, why: ReasonBroken})
 	b.note(w, "brings back unfit")
 	b.sl, b.pc = nil, b.then
 	if b.pc == pcRest {
@@ -276,6 +277,8 @@ func (b *simBorrower) stepDesk(w *simWorld) {
 	case pcTicket:
 		b.t = w.ticket()
 		b.t.ctx, b.t.patience, b.t.asks = b.ctx, b.patience, b.want
+		b.lease = w.origin()
+		b.t.origin = b.lease
 		if b.key > 0 {
 			b.t.key, b.t.binds = b.key, b.binds
 		}
@@ -374,6 +377,9 @@ func (b *simBorrower) stepUse(w *simWorld) {
 	w.checkUse(b)
 	if b.uses--; b.uses >= 0 {
 		b.note(w, "uses it")
+		if w.in(3) {
+			w.lose(b)
+		}
 		return
 	}
 	if w.in(w.takeaways) {
@@ -428,14 +434,14 @@ func (b *simBorrower) stepPut(w *simWorld) {
 		b.hasPut(w, "has put")
 	case pcPutClosed:
 		b.pc = pcPut
-		if w.closed {
+		if w.closed || b.key == 0 && isClosed(b.sl.gone) {
 			b.hasPut(w, "puts after the end")
 		}
 	case pcPut:
 		if b.key == 0 {
 			b.laysDown(w, theInbox)
 		}
-		w.send(simMessage{kind: putMessage, slot: b.sl, verdict: b.verdict})
+		b.sendPut(w)
 		b.hasPut(w, "brings back")
 	}
 }
@@ -474,6 +480,6 @@ func (w *simWorld) ticket() *simTicket {
 }
 
 func (w *simWorld) recycle(t *simTicket) {
-	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings = nil, nil, false, Wait, forResource, brought[*simThing]{}
+	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[*simThing]{}, nil
 	w.free = append(w.free, t)
 }

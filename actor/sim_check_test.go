@@ -21,7 +21,8 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	}
 	w.must(!w.closing, "inv10NobodyServedAtTheEnd", "borrower %d is served after CloseAll", b.id)
 	th := a.slot.value
-	w.must(!th.closed && !th.killed && !th.revoked, "inv2NeverLentAfterClose", "thing %d", th.id)
+	dead := b.key > 0 && th.revoked && th.refs > 0 // its key is held by others still
+	w.must(!th.closed && !th.killed && (!th.revoked || dead), "inv2NeverLentAfterClose", "thing %d", th.id)
 	if b.key == 0 {
 		w.inv5InOrderOfArrival(b)
 		w.checkGrant(b, a.slot)
@@ -31,6 +32,7 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 			w.must(th.mended, "freshHasJustProved", "thing %d", th.id)
 		}
 		w.move(a.slot, theDesk, aReply, b)
+		th.lentAt = w.clock
 		w.granted(b)
 		return
 	}
@@ -47,9 +49,9 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 		w.must(w.pool.Prepare == nil || th.vetted == w.m.keys[b.key], "prepareIsAsked", "thing %d is bound to key %d unasked", th.id, b.key)
 		w.checkBound(b, th)
 		w.move(sl, theDesk, theSharers, nil)
-		th.key, th.bound = b.key, w.resets
+		th.key, th.bound, th.lentAt = b.key, w.resets, w.clock
 		for _, o := range w.things {
-			w.must(o == th || o.revoked || o.refs == 0 || o.key != b.key, "inv12OneSlotPerKey",
+			w.must(o == th || o.refs == 0 || o.key != b.key, "inv12OneSlotPerKey",
 				"key %d is bound to things %d and %d", b.key, o.id, th.id)
 		}
 	}
@@ -61,6 +63,7 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 // granted counts a lease, and a wait that was not over at once.
 func (w *simWorld) granted(b *simBorrower) {
 	w.leases++
+	w.owned[b.lease] = true
 	if b.arrival <= w.settled {
 		w.waited++
 		w.waitTime += w.clock - b.since
@@ -71,7 +74,8 @@ func (w *simWorld) granted(b *simBorrower) {
 // rested slot that is being looked at for its key.
 func (w *simWorld) inv5InOrderOfArrival(b *simBorrower) {
 	for _, o := range w.borrowers {
-		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o), "inv5InOrderOfArrival",
+		late := o.patience == TryOnly && w.clock >= o.since+hedge && w.lookedFor(o) // it is refused in this settle
+		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o) || late, "inv5InOrderOfArrival",
 			"borrower %d is served before borrower %d, who came before", b.id, o.id)
 	}
 }
@@ -82,6 +86,9 @@ func (b *simBorrower) waits() bool { return b.arrived && b.want == forResource }
 // promised says whether b waits for a look for its key, or for what it brought
 // to be mended, which counts for a bounded time.
 func (w *simWorld) promised(b *simBorrower) bool {
+	if b.patience == TryOnly && w.clock >= b.since+hedge {
+		return false
+	}
 	for _, h := range w.helpers {
 		if h == b.mends && w.comes(h, w.clock) {
 			return true
@@ -157,10 +164,12 @@ func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 
-// lookedFor is promised for who is being refused: the desk may have forgotten its key.
+// lookedFor is promised for who is being refused: the desk may have forgotten its key,
+// for which Bind is still being called.
 func (w *simWorld) lookedFor(b *simBorrower) bool {
 	for _, h := range w.helpers {
-		if h.j.bound != nil && h.j.bound.key == b.key && w.comes(h, w.clock) {
+		binds := h.j.binds && w.clock < h.grace && !isClosed(h.j.slot.recall)
+		if h.j.bound != nil && h.j.bound.key == b.key && (binds || w.comes(h, w.clock)) {
 			return true
 		}
 	}
@@ -238,13 +247,26 @@ func (w *simWorld) coming(at time.Duration) (n int) {
 
 func (w *simWorld) comes(h *simHelper, at time.Duration) bool {
 	switch {
-	case at >= h.began+hedge || at >= h.grace:
+	case at >= h.began+hedge && !w.isAwaited(h) || at >= h.grace:
 		return false
 	case h.j.kind == dialJob:
 		return h.resets == w.resets
 	default:
 		return h.j.kind.mends() && !isClosed(h.j.slot.recall)
 	}
+}
+
+// isAwaited says that Bind is called for a key that somebody waits for still.
+func (w *simWorld) isAwaited(h *simHelper) bool {
+	if !h.j.binds || w.m.keys[h.j.bound.key] != h.j.bound {
+		return false
+	}
+	for _, b := range w.borrowers {
+		if b.waits() && b.key == h.j.bound.key {
+			return true
+		}
+	}
+	return false
 }
 
 // dials counts the fresh dials, and of those the ones of this epoch.
@@ -359,6 +381,7 @@ func (w *simWorld) checkLease(b *simBorrower) {
 func (w *simWorld) checkUse(b *simBorrower) {
 	th := b.sl.value
 	if th.revoked {
+		w.deadKeyIsKept(b)
 		return
 	}
 	mine := th.owner == aBorrower && th.holder == b
@@ -420,6 +443,9 @@ func (w *simWorld) checkLeases(began int, leases []LeaseInfo) {
 		listed, info := simListed(leases, sl.desk.id)
 		w.must(listed == th.isLent(), "inv11LeasesAreRight", "thing %d is with %s, listed: %v", th.id, simOwners[th.owner], listed)
 		w.must(!listed || info.Holders == max(1, th.refs), "inv12Holders", "thing %d has %d holders, listed: %d", th.id, th.refs, info.Holders)
+		if listed {
+			w.checkOrigins(sl, info)
+		}
 	}
 }
 
@@ -443,7 +469,7 @@ func (w *simWorld) inv10CloseAllTells() {
 	if errors.As(w.m.result(), &left) {
 		named = len(left.Leases)
 	}
-	w.must(named == w.revoked-w.seized, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.revoked-w.seized, named)
+	w.must(named == w.named, "inv10CloseAllTells", "%d leases were revoked, %d are named", w.named, named)
 	w.must(w.lent() == 0, "inv10CloseAllTells", "%d are still lent", w.lent())
 	w.must(w.forced || w.taken() == 0, "inv10CloseAllTells", "%d places are still taken", w.taken())
 }

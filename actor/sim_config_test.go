@@ -91,6 +91,9 @@ func simPool(d *simDice, tick time.Duration) Config[*simThing] {
 		BackoffMin:   d.pick(0, time.Millisecond),
 		Kill:         func(*simThing) { panic("the machine killed") },
 	}
+	if d.in(50) {
+		p.OnEvent = func(Event) { panic("the machine told") }
+	}
 	simLimits(d, &p)
 	simRests(d, &p, tick)
 	if d.in(40) {
@@ -141,6 +144,10 @@ func simRests(d *simDice, p *Config[*simThing], tick time.Duration) {
 		p.MaxAge = max(2*time.Millisecond, 200*tick) * d.pick(1, 5, 50)
 		p.AgeJitter = d.pick(0, 1, p.MaxAge)
 	}
+	if d.in(20) {
+		p.MaxLease = max(time.Millisecond, 100*tick) * d.pick(1, 5, 50)
+	}
+	p.Track = d.in(20)
 	if d.in(30) {
 		p.MaxRest = d.pick(50*time.Microsecond, 3*time.Millisecond, 200*time.Millisecond)
 	}
@@ -158,6 +165,7 @@ func (c *simConfig) calm() {
 		c.binds = 0 // what nobody takes then would be closed
 	}
 	p.MinOpen, p.MinIdle, p.MaxAge, p.MaxRest, p.KeepAlive, p.Look, p.Prepare = 0, 0, 0, 0, false, nil, nil
+	p.Track, p.MaxLease = p.watched(), 0
 	if p.MaxIdle > 0 {
 		p.MaxIdle, c.shelfSize = 0, p.MaxOpen
 	}

@@ -37,7 +37,7 @@ func (w *simWorld) receive() {
 	case mail && (!raced && !due || w.in(60)):
 		w.handle()
 	case raced && (!due || w.in(50)):
-		w.m.put(w.clock, w.raced(), Keep)
+		w.m.put(w.clock, w.raced(), Keep, ReasonNone)
 	default:
 		w.step("desk", 0, "wakes by its timer", nil)
 		w.next = never
@@ -67,7 +67,7 @@ func (w *simWorld) drainOne() bool {
 	if sl == nil {
 		return false
 	}
-	w.m.put(w.clock, sl, Keep)
+	w.m.put(w.clock, sl, Keep, ReasonNone)
 	w.checkBooks()
 	return true
 }
@@ -91,8 +91,11 @@ func (w *simWorld) handle() {
 		m.cancel(now, msg.ticket)
 		w.cancelling = nil
 	case putMessage:
+		if o := msg.slot.desk.origin; msg.slot.value.owner == theInbox {
+			delete(w.owned, o)
+		}
 		w.brought(msg.slot, msg.verdict)
-		m.put(now, msg.slot, msg.verdict)
+		m.put(now, msg.slot, msg.verdict, msg.why)
 	case nudgeMessage:
 		m.nudged()
 	case lowMessage:
@@ -124,7 +127,7 @@ func (w *simWorld) arrive(t *simTicket, first bool) {
 	if first {
 		w.arrivals++
 		b.arrival, b.since = w.arrivals, w.clock
-		w.vetoed = w.vetoed || b.want == forResource && b.key == 0 && brings.slot == nil
+		w.vetoed = w.vetoed || b.want == forResource && b.key == 0 && brings.slot == nil && !w.pool.watched()
 		w.paused = w.paused || b.want == forQuiet && !w.closing
 	}
 }
@@ -218,14 +221,14 @@ func (w *simWorld) closersStep() bool {
 		case !c.revoked && w.now >= c.ends:
 			c.revoked = true
 			w.step("closer", i+1, "runs out of time", nil)
-			w.ask(w.revoke)
+			w.ask(w.revokeAll)
 			return true
 		}
 	}
 	return false
 }
 
-func (w *simWorld) revoke(m *machine[*simThing], now time.Duration) {
+func (w *simWorld) revokeAll(m *machine[*simThing], now time.Duration) {
 	if !w.forced && !m.end.answered {
 		w.forced, w.forceAt = true, w.clock+w.pool.CloseGrace
 	}

@@ -90,11 +90,11 @@ func (w *simWorld) checkMend(h *simHelper) {
 }
 
 // killing is the start of a Kill: of a mend that ignores its context, or of a
-// lease that CloseAll takes away.
+// lease that CloseAll takes away, or MaxLease.
 func (w *simWorld) killing(h *simHelper) {
 	th := h.j.slot.value
 	h.thing, h.grace, h.done = th, w.clock+w.pool.CloseGrace, w.now
-	if !w.forcing && w.seizing != th {
+	if !w.forcing && w.seizing != th && !w.isOverlong(th) {
 		mend := w.mendOf(th)
 		w.must(mend != nil && w.clock >= mend.grace, "inv2OneOwner",
 			"thing %d is killed in the hands of %s", th.id, simOwners[th.owner])
@@ -109,6 +109,9 @@ func (w *simWorld) killing(h *simHelper) {
 		w.seize(th)
 	}
 	th.revoked = true
+	if w.forcing {
+		w.named++
+	}
 	w.known--
 	w.revoked++
 	w.leases -= h.j.slot.uses // the desk never hears of them

@@ -75,7 +75,8 @@ func (w *simWorld) inv1ShrinkCloses() {
 // maxIdleIsKept while nobody waits. Who puts one on the shelf just after it was
 // counted tells nobody: the next settle sees it.
 func (w *simWorld) maxIdleIsKept() {
-	w.must(w.gate || w.pool.MaxIdle == 0 || w.idle()-w.justPut <= w.pool.MaxIdle, "maxIdleIsKept",
+	pressed := w.waiting() > 0 || w.paused || w.inExcess()
+	w.must(pressed || w.pool.MaxIdle == 0 || w.idle()-w.justPut <= w.pool.MaxIdle, "maxIdleIsKept",
 		"%d in hand and %d on the shelf, at most %d", w.m.hands.len(), len(w.shelf), w.pool.MaxIdle)
 }
 

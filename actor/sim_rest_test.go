@@ -50,7 +50,7 @@ func (w *simWorld) beforeSettle() {
 		return
 	}
 	for _, sl := range w.m.slots {
-		if !isClosed(sl.recall) && w.clock >= sl.value.expires {
+		if !isClosed(sl.recall) && w.clock >= sl.value.expires && !w.isOverlong(sl.value) {
 			w.expired++
 		}
 	}
@@ -79,7 +79,7 @@ func (w *simWorld) checkClose(sl *simSlot) {
 		w.must(w.idleThen >= w.pool.MinIdle, "onlyUnneededIsClosed", "%d are left idle, at least %d", w.idleThen, w.pool.MinIdle)
 	case w.openInBooks() >= w.limit: // it is one too many
 	default:
-		w.must(w.pool.MaxIdle > 0 && w.idleThen > w.pool.MaxIdle && !w.gate, "nothingIsClosedWithoutReason",
+		w.must(w.pool.MaxIdle > 0 && w.idleThen > w.pool.MaxIdle && (!w.gate || w.pool.watched()), "nothingIsClosedWithoutReason",
 			"thing %d is closed, %d open of %d, %d idle of %d", th.id, w.openInBooks(), w.limit, w.idleThen, w.pool.MaxIdle)
 	}
 }
@@ -164,7 +164,11 @@ func (w *simWorld) restLong() {
 	w.until("nobodyRestsForever", func() bool { return (w.now >= end || w.sleeps()) && w.read() })
 	w.must(p.MaxRest == 0 || w.usable() <= w.fewest() || w.idle() <= p.MinIdle+1, "unneededIsClosed",
 		"%d open and %d idle after a long rest, %d and %d would do", w.usable(), w.idle(), w.least, p.MinIdle)
-	for _, sl := range w.shelf {
+	rests := w.shelf
+	if hands := w.m.hands; p.watched() { // else the order is lost
+		rests = hands.slots[hands.head:]
+	}
+	for _, sl := range rests {
 		w.must(!p.KeepAlive || w.now-sl.since <= round, "everythingIsChecked", "thing %d has rested for %v", sl.value.id, w.now-sl.since)
 	}
 }

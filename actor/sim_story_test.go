@@ -65,9 +65,9 @@ func (w *simWorld) climate() string {
 	c := w.simConfig
 	p := c.pool
 	c.pool = Config[*simThing]{}
-	return fmt.Sprintf("%+v\nMaxOpen %d MinOpen %d MinIdle %d MaxIdle %d MaxAge %v+%v MaxRest %v CheckPeriod %v KeepAlive %v MaxWaiting %d GetTimeout %v\n"+
+	return fmt.Sprintf("%+v\nMaxOpen %d MinOpen %d MinIdle %d MaxIdle %d MaxAge %v+%v MaxRest %v CheckPeriod %v Track %v MaxLease %v KeepAlive %v MaxWaiting %d GetTimeout %v\n"+
 		"MaxDials %d Outage %d Judge %v Look %v LookAfter %v Clean %v Check %v Prepare %v\nBackoff %v-%v Open %v Clean %v Close %v",
-		c, p.MaxOpen, p.MinOpen, p.MinIdle, p.MaxIdle, p.MaxAge, p.AgeJitter, p.MaxRest, p.CheckPeriod, p.KeepAlive, p.MaxWaiting, p.GetTimeout,
+		c, p.MaxOpen, p.MinOpen, p.MinIdle, p.MaxIdle, p.MaxAge, p.AgeJitter, p.MaxRest, p.CheckPeriod, p.Track, p.MaxLease, p.KeepAlive, p.MaxWaiting, p.GetTimeout,
 		p.MaxDials, p.Outage, p.Judge != nil, p.Look != nil, p.LookAfter, p.Clean != nil, p.Check != nil, p.Prepare != nil,
 		p.BackoffMin, p.BackoffMax, p.OpenTimeout, p.CleanTimeout, p.CloseGrace)
 }

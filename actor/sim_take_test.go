@@ -1,6 +1,9 @@
 package actor
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Lease.Take: a borrower keeps what it has.
 
@@ -12,9 +15,12 @@ func (b *simBorrower) takeAway(w *simWorld) {
 	w.ask(func(m *machine[*simThing], now time.Duration) {
 		want := w.mayTake(sl.value)
 		err := m.taken(now, sl)
-		w.must(err == want, "takeIsRight", "borrower %d takes thing %d: %v, not %v", b.id, sl.value.id, err, want)
+		w.must(errors.Is(err, want), "takeIsRight", "borrower %d takes thing %d: %v, not %v", b.id, sl.value.id, err, want)
 		if err == nil {
 			w.takenAway(sl.value)
+		}
+		if err != nil && err != ErrShared && b.key > 0 {
+			sl.value.refs--
 		}
 		took <- err
 	})
@@ -24,7 +30,7 @@ func (b *simBorrower) takeAway(w *simWorld) {
 func (w *simWorld) mayTake(th *simThing) error {
 	switch {
 	case th.revoked:
-		return ErrClosed
+		return ErrRevoked
 	case th.owner == theSharers && th.refs > 1:
 		return ErrShared
 	}

@@ -156,10 +156,16 @@ func (w *simWorld) atRest() {
 	if w.closing {
 		return
 	}
-	w.must(w.m.queue.len == 0 && w.gate == w.inExcess(), "inv3NobodyWaitsBesideIdle", "at rest %d wait, the gate is shut: %v", w.m.queue.len, w.gate)
+	if w.pool.watched() {
+		w.must(len(w.shelf) == 0, "everyLeaseIsSeen", "at rest %d lie on the shelf", len(w.shelf))
+	}
+	w.must(w.m.queue.len == 0 && w.gate == (w.inExcess() || w.pool.watched()), "inv3NobodyWaitsBesideIdle", "at rest %d wait, the gate is shut: %v", w.m.queue.len, w.gate)
 	w.must(!w.inExcess() || w.idle()+w.lent() == 0, "inv1ShrinkCloses", "at rest %d are open, at most %d", w.openInBooks(), w.limit)
 	for _, th := range w.things {
-		w.must(th.owner == theShelf || th.owner == aHelper || th.owner == theDesk && len(w.shelf) == w.shelfSize,
+		if th.revoked {
+			continue // it is being killed
+		}
+		w.must(th.owner == theShelf && !w.pool.watched() || th.owner == aHelper || th.owner == theDesk && (len(w.shelf) == w.shelfSize || w.pool.watched()),
 			"inv2OneOwner", "at rest %s has thing %d", simOwners[th.owner], th.id)
 		w.must(th.resets == w.resets || th.owner == aHelper, "inv8NothingOldAtRest", "at rest thing %d is old", th.id)
 	}
@@ -175,6 +181,7 @@ func (w *simWorld) finale() {
 	s := w.m.stat()
 	w.must(int(s.Opened) == w.opened && int(s.Closed) == w.gone && int(s.Revoked) == w.revoked && int(s.Taken) == w.away, "inv10EndsClean",
 		"%d opened, %d closed, %d revoked, %d taken away, but %+v", w.opened, w.gone, w.revoked, w.away, s)
+	w.everythingIsTold(s)
 	told := simCounts{s.Leases, s.Expired, s.Unneeded, s.Waited, s.Refused, s.Cancelled, s.WaitTime}
 	w.must(told == w.simCounts, "inv11StatIsRight", "it is %+v, Stat says %+v", w.simCounts, told)
 }

@@ -22,6 +22,7 @@ type simThing struct {
 	refs      int           // leases under a key, those not yet received included
 	key       any           // of those leases
 	resets    int           // resets done when its dial began
+	lentAt    time.Duration // or bound, by the desk's clock
 	bound     int           // resets done when its key was bound
 	mendedFor *simBorrower  // who brought it, and it was at the desk since
 	mendedAt  uint64        // that borrower's arrival
@@ -97,6 +98,9 @@ type simWorld struct {
 	forcing    bool         // revoke runs
 	hurrying   bool         // closeAll or revoke runs
 
+	owned map[*origin]bool // leases that were granted and have not come back
+	leaks uint64
+
 	arrivals   uint64
 	settled    uint64 // arrivals at the last settle
 	resets     int
@@ -109,6 +113,7 @@ type simWorld struct {
 	thawed     bool // hung helpers may report
 
 	opened, gone, revoked, away int
+	named                       int // of those revoked, by CloseAll
 
 	active, peak int
 	known        int // things that the desk has heard of and not closed
@@ -121,6 +126,7 @@ type simWorld struct {
 
 	steps int
 	trace simTrace
+	told  simTold
 }
 
 // simCounts are what Stat must tell in the end.
@@ -147,6 +153,8 @@ func newSimWorld(seed uint64, data []byte) *simWorld {
 	w.simSizes = simSizes{least: w.pool.MinOpen, limit: w.pool.MaxOpen, allowed: w.pool.MaxOpen, booked: w.pool.MaxOpen}
 	w.simRest = newSimRest()
 	w.noGood = map[*simBinding]int{}
+	w.told = newSimTold()
+	w.owned = map[*origin]bool{}
 	for i := range w.simConfig.borrowers {
 		w.borrowers = append(w.borrowers, newSimBorrower(i))
 	}
@@ -336,6 +344,7 @@ func (w *simWorld) openGate() {
 	w.must(w.gate, "gateHasOneToken", "opened twice")
 	w.must(w.m.queue.len == 0, "inv3NobodyWaitsBesideIdle", "the gate opens while %d wait", w.m.queue.len)
 	w.must(!w.paused, "inv9NothingInAPause", "the gate opens")
+	w.must(!w.pool.watched(), "everyLeaseIsSeen", "the gate opens")
 	w.must(w.openInBooks() <= w.limit, "inv1ShrinkCloses", "the gate opens in excess")
 	w.gate = false
 	w.bustles()
@@ -399,6 +408,17 @@ func (w *simWorld) recall(sl *simSlot) {
 	w.step("desk", 0, "recalls", sl)
 	close(sl.recall)
 	w.bustles()
+}
+
+func (w *simWorld) revoke(sl *simSlot) {
+	w.bustles()
+	w.step("desk", 0, "revokes", sl)
+	close(sl.gone)
+	w.bustles()
+}
+
+func (w *simWorld) tell(e Event) {
+	w.told.hear(w, e)
 }
 
 func (w *simWorld) lookout() {

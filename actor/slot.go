@@ -14,11 +14,17 @@ type slot[R any] struct {
 	// to bring it to the desk.
 	recall chan struct{}
 
+	// gone is closed, by the supervisor alone, when the slot is revoked. Who has seen
+	// that may read fate, the error of whoever brings it.
+	gone chan struct{}
+	fate error
+
 	// The owner's.
 	since  time.Duration         // when it was last lent or mended; it rests no longer than since then
 	uses   uint64                // leases off the shelf since the desk last counted them
 	leases *[leaseBatch]Lease[R] // handles, made in batches
 	unused int                   // of those, at the end
+	track  *tracking             // of the lease, with Track
 
 	// The supervisor's to set when it binds the slot, the holders' to use.
 	share chan *sharing[R]
@@ -31,12 +37,14 @@ type slot[R any] struct {
 type record[R any] struct {
 	id       uint64
 	place    place
-	index    int  // in machine.slots
-	recalled bool // recall is closed
+	index    int    // in machine.slots
+	recalled bool   // recall is closed
+	why      Reason // it was
 	expires  time.Duration
 	seen     time.Duration // when the desk last had it in its hands
 	proven   bool          // opened or mended, and not lent or laid since
 	binding  *binding[R]   // the key it is lent under, if any
+	origin   *origin       // of the lease, or the last, without key, with Track
 	vetted   *binding[R]   // it was looked at for this key, and not lent or laid since
 	mended   *ticket[R]    // it was mended for this request, and not lent or laid since
 	alarms   uint64        // machine.alarms when it was known to work
@@ -56,7 +64,7 @@ const (
 	inHand               // at the desk
 	mending              // with a helper that judges, cleans or checks it
 	closing              // with a helper that closes it
-	revoked              // taken from its borrower by CloseAll or after EndGrace, or by the borrower from the supervisor
+	revoked              // taken from its borrower, see revoke.go, or by the borrower from the supervisor
 )
 
 // leaseBatch is how many handles are made at once: an allocation amortised
@@ -73,6 +81,32 @@ func (sl *slot[R]) lease() *Lease[R] {
 	sl.unused--
 	l.slot = sl
 	return l
+}
+
+// newLease makes the handle of a lease without key for the slot's owner.
+func (s *Supervisor[R]) newLease(sl *slot[R], o *origin) *Lease[R] {
+	if o == nil {
+		return sl.lease()
+	}
+	l := &Lease[R]{slot: sl}
+	sl.track = s.watch(l, sl, o)
+	return l
+}
+
+// untrack is the end of the lease.
+func (sl *slot[R]) untrack() {
+	if sl.track != nil {
+		sl.track.stop()
+		sl.track = nil
+	}
+}
+
+// revoked is an error once the slot is taken from its borrower.
+func (sl *slot[R]) revoked() error {
+	if isClosed(sl.gone) {
+		return sl.fate
+	}
+	return nil
 }
 
 // isClosed looks at a channel that is only ever closed.

@@ -1,9 +1,6 @@
 package actor
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Stat is the supervisor's answer to how things stand. Numbers of a moment are
 // exact for what passes the desk; while the gate is open, a lease that is
@@ -27,7 +24,8 @@ type Stat struct {
 	Expired     uint64 // reached MaxAge
 	Unneeded    uint64 // closed because of MaxRest
 	Taken       uint64 // taken away by their borrowers, with Lease.Take
-	Revoked     uint64 // taken from their borrowers by CloseAll, or after EndGrace
+	Leaked      uint64 // leases garbage collected without a put, with Track
+	Revoked     uint64 // taken from their borrowers: by MaxLease, EndGrace or CloseAll
 	DialsFailed uint64 // Open returned an error
 	CloseFailed uint64 // Close returned an error
 	Refused     uint64 // requests answered with an error other than their context's
@@ -36,36 +34,22 @@ type Stat struct {
 	Waited   uint64        // leases granted after a wait, since nothing was idle
 	WaitTime time.Duration // what those waited, in all
 
+	EventPanics uint64 // calls of OnEvent that did not return: a panic, or runtime.Goexit
+	EventPanic  error  // the last of them
+
 	Failures  int   // failed dials in a row; 0: no outage
 	LastError error // of those failures, the last
 }
 
-// A LeaseInfo describes one lease in the supervisor's books.
-type LeaseInfo struct {
-	ID      uint64        // of the resource: 1 for the first opened, and so on
-	Key     any           // the key it is lent under, nil without
-	Holders int           // leases that share it: 1, or more under one key
-	AtLeast time.Duration // how long it has been out, as far as the desk can tell
-}
-
-// String describes the lease in a few words.
-func (l LeaseInfo) String() string {
-	s := fmt.Sprintf("#%d", l.ID)
-	if l.Key != nil {
-		s += fmt.Sprintf(" key %v", l.Key)
-	}
-	if l.Holders > 1 {
-		s += fmt.Sprintf(" (%d holders)", l.Holders)
-	}
-	return s + fmt.Sprintf(" for at least %v", round(l.AtLeast))
-}
-
 // counters are kept since the start.
 type counters struct {
-	leases, opened, closed, expired, unneeded, taken, revoked uint64
-	dialsFailed, closeFailed, refused, cancelled, waited      uint64
+	leases, opened, closed, expired, unneeded, taken, leaked, revoked uint64
+	dialsFailed, closeFailed, refused, cancelled, waited              uint64
 
 	waitTime time.Duration
+
+	eventPanics uint64
+	eventPanic  error
 }
 
 func (m *machine[R]) stat() Stat {
@@ -77,13 +61,17 @@ func (m *machine[R]) stat() Stat {
 		Dialing: m.dialing, Closing: m.closing,
 		Waiting: m.queue.len, Keys: len(m.keys) - m.loose, Paused: m.pause.on,
 		Leases: m.stats.leases, Opened: m.stats.opened, Closed: m.stats.closed,
-		Expired: m.stats.expired, Unneeded: m.stats.unneeded, Taken: m.stats.taken,
+		Expired: m.stats.expired, Unneeded: m.stats.unneeded, Taken: m.stats.taken, Leaked: m.stats.leaked,
 		Revoked: m.stats.revoked, DialsFailed: m.stats.dialsFailed, CloseFailed: m.stats.closeFailed,
 		Refused: m.stats.refused, Cancelled: m.stats.cancelled,
 		Waited: m.stats.waited, WaitTime: m.stats.waitTime,
+		EventPanics: m.stats.eventPanics, EventPanic: m.stats.eventPanic,
 		Failures: m.outage.failures, LastError: m.outage.err,
 	}
 }
+
+// leased is Stat.Leased alone.
+func (m *machine[R]) leased() int { return max(0, m.open-m.idle()-m.mends()) }
 
 // mends counts the open slots that are judged, looked at, cleaned or checked.
 func (m *machine[R]) mends() (n int) {
@@ -93,24 +81,6 @@ func (m *machine[R]) mends() (n int) {
 		}
 	}
 	return n
-}
-
-// leases lists what is lent. While the gate is open it first walks the shelf,
-// one slot at a time, to know what rests there.
-func (m *machine[R]) leases(now time.Duration) (leases []LeaseInfo) {
-	rests := m.walkShelf(now)
-	for _, sl := range m.slots {
-		r := &sl.desk
-		if r.place != away || rests[sl] {
-			continue
-		}
-		l := LeaseInfo{ID: r.id, Holders: 1, AtLeast: m.atLeast(now, sl)}
-		if r.binding != nil {
-			l.Key, l.Holders = r.binding.key, r.binding.holders
-		}
-		leases = append(leases, l)
-	}
-	return leases
 }
 
 // walkShelf notes every slot on the shelf. Each is back before the next is
@@ -132,44 +102,17 @@ func (m *machine[R]) walkShelf(now time.Duration) map[*slot[R]]bool {
 	return rests
 }
 
-// atLeast is how long a lent slot has been out, as far as the desk can tell:
-// keyed leases and those granted while the gate is shut pass it, and what is
-// still out since the shutting has been out since then.
-func (m *machine[R]) atLeast(now time.Duration, sl *slot[R]) time.Duration {
-	switch {
-	case sl.desk.binding != nil:
-		return now - sl.desk.binding.since
-	case m.shut:
-		return now - max(m.shutAt, sl.desk.seen)
-	default:
-		return 0
-	}
-}
-
-// oldest is how long the longest lease has lasted, as far as is known.
-func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
-	for _, sl := range m.slots {
-		if sl.desk.place == away {
-			d = max(d, m.atLeast(now, sl))
-		}
-	}
-	return d
-}
-
 // waitError tells a borrower that gave up how things stand.
 func (m *machine[R]) waitError(now time.Duration, t *ticket[R]) *WaitError {
-	s := m.stat()
+	short := m.shortage(now)
 	cause := error(ErrExhausted)
 	dials := m.outage.failures > 0 && m.dialing+m.room() > 0 // they fail, and one is wanted
 	switch {
 	case t.asks == forQuiet: // what is lent kept it waiting
 	case m.pause.on:
 		cause = ErrPaused
-	case t.asks == forMinimum || s.Leased == 0 || dials:
+	case t.asks == forMinimum || short.Leased == 0 || dials:
 		cause = unavailable(m.outage.err)
 	}
-	return &WaitError{
-		Cause: cause, Waited: now - t.wait.since, Limit: s.Limit,
-		Leased: s.Leased, Waiting: s.Waiting, Oldest: m.oldest(now),
-	}
+	return &WaitError{Cause: cause, Waited: now - t.wait.since, Shortage: short}
 }

@@ -19,6 +19,8 @@ type Supervisor[R any] struct {
 	closed  chan struct{}   // closed when the actor has ended
 	tickets chan *ticket[R] // free list of requests
 
+	reports reports
+
 	began  time.Time       // times inside are durations since then
 	values context.Context // carries Start's values to the dials of the first fill
 	final  Stat            // the last word, readable once closed is closed
@@ -29,6 +31,7 @@ type Supervisor[R any] struct {
 type message[R any] struct {
 	kind    messageKind
 	verdict Verdict
+	why     Reason // of the verdict
 	slot    *slot[R]
 	ticket  *ticket[R]
 	job     *job[R]
@@ -41,7 +44,7 @@ const (
 	getMessage    messageKind = iota // ticket: a new request
 	againMessage                     // ticket: its slot proved unfit before use
 	cancelMessage                    // ticket: its borrower gave up
-	putMessage                       // slot, verdict
+	putMessage                       // slot, verdict, why
 	nudgeMessage                     // a recalled slot lies on the shelf
 	lowMessage                       // fewer than MinIdle lie on the shelf
 	reportMessage                    // job: a helper is done
@@ -75,6 +78,10 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 		began:   time.Now(),
 		values:  context.WithoutCancel(ctx),
 	}
+	if cfg.OnEvent != nil {
+		s.reports.events = make(chan Event, eventsKept)
+		go s.report()
+	}
 	go newDesk(s).run()
 	return s, nil
 }
@@ -106,6 +113,14 @@ func (s *Supervisor[R]) send(msg message[R]) bool {
 	case <-s.closed:
 		return false
 	}
+}
+
+// sent is send, with an error.
+func (s *Supervisor[R]) sent(msg message[R]) error {
+	if !s.send(msg) {
+		return ErrClosed
+	}
+	return nil
 }
 
 // ask has the supervisor answer a question about its books. It returns false
@@ -142,12 +157,6 @@ func (s *Supervisor[R]) Stat() Stat {
 		return st
 	}
 	return s.final
-}
-
-// Leases lists what is lent, keyed or not. The supervisor answers at once.
-func (s *Supervisor[R]) Leases() []LeaseInfo {
-	leases, _ := ask(s, func(m *machine[R], now time.Duration) []LeaseInfo { return m.leases(now) })
-	return leases
 }
 
 // Reset makes every resource old: idle ones are closed now, lent ones when
@@ -215,10 +224,7 @@ func (s *Supervisor[R]) tell(change func(*machine[R])) error {
 
 // tellNow has the supervisor change its books, without waiting for it.
 func (s *Supervisor[R]) tellNow(change func(m *machine[R], now time.Duration)) error {
-	if !s.send(message[R]{kind: askMessage, ask: change}) {
-		return ErrClosed
-	}
-	return nil
+	return s.sent(message[R]{kind: askMessage, ask: change})
 }
 
 // CloseAll ends the supervisor. Requests that wait, and all that come later,
@@ -246,7 +252,7 @@ func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	case <-s.closed:
 	case <-ctx.Done():
 		ended := context.Cause(ctx)
@@ -254,12 +260,12 @@ func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	case <-s.closed:
 	}
 	select {
 	case err := <-done:
-		return err
+		return s.explain(err)
 	default:
 		return ErrClosed
 	}

@@ -94,7 +94,7 @@ func TestTakeAndCloseAll(t *testing.T) {
 		require.False(b, isClosed(b.s.closed), "an Open is still under way")
 		for _, l := range []*Lease[*thing]{x, k} {
 			_, err := l.Take()
-			assert.Equal(b, ErrClosed, err, "it is revoked")
+			assert.ErrorIs(b, err, ErrRevoked)
 			assert.Nil(b, l.Value())
 		}
 		close(release)
@@ -109,7 +109,7 @@ func TestTakeAndCloseAll(t *testing.T) {
 		synctest.Wait()
 		require.True(b, isClosed(b.s.closed))
 		_, err := x.Take()
-		assert.Equal(b, ErrClosed, err, "the supervisor has ended")
+		assert.ErrorIs(b, err, ErrClosed, "the supervisor has ended")
 		assert.Equal(b, ErrNotLeased, x.Put())
 	})
 }

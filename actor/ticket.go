@@ -18,6 +18,7 @@ type ticket[R any] struct {
 	patience Patience
 	asks     want
 	brings   brought[R]
+	origin   *origin // with Track
 
 	reply chan answer[R] // cap 1: the supervisor never blocks on it
 

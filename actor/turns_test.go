@@ -63,12 +63,13 @@ func (b *bed) dead(l *Lease[*thing]) {
 func (b *bed) holders(key any) int {
 	b.Helper()
 	synctest.Wait()
-	for _, l := range b.s.Leases() {
-		if l.Key == key {
-			return l.Holders
+	n, _ := ask(b.s, func(m *machine[*thing], _ time.Duration) int { // Leases would wait for a sharing that a test has
+		if bound := m.keys[key]; bound != nil {
+			return bound.holders
 		}
-	}
-	return 0
+		return 0
+	})
+	return n
 }
 
 // counts are those of Open, Leased, Idle and Keys.
@@ -266,10 +267,11 @@ func TestPutInATurnThatNeverEnds(t *testing.T) {
 				assert.EqualValues(b, 1, b.thing(1).kills.Load())
 				assert.Zero(b, b.thing(1).closes.Load(), "killed, not closed")
 				assert.EqualValues(b, 1, b.s.Stat().Revoked)
-				b.busy(y, "read")
+				_, err := y.Use("read")
+				assert.ErrorIs(b, err, ErrRevoked)
 				x.Done()
 				b.dead(x)
-				b.put(y) // nothing is left to do, and that is no error
+				b.putDead(y)
 				b.dead(y)
 				b.counts(1, 0, 1, 0)
 			})
@@ -307,6 +309,75 @@ func TestTwoTurnsAndExposuresThatNeverEnd(t *testing.T) {
 		assert.EqualValues(b, 2, b.use(next, "read").id, "what was late was not its")
 		next.Done()
 		b.put(next)
+	})
+}
+
+// Of two holders one stays too long: whoever comes for the key until both have let
+// go of it shares what was killed, and is told; its place is free at once.
+func TestKeyOfWhatWasKilled(t *testing.T) {
+	for _, track := range []bool{false, true} {
+		t.Run(fmt.Sprint("track ", track), func(t *testing.T) {
+			inBed(t, Config[*thing]{MaxOpen: 1, Track: track}, func(b *bed) {
+				x, y := b.getKey("k").lease(), b.getKey("k").lease()
+				b.use(x, "read")
+				w := b.get()
+				w.waits()
+				begun := time.Now()
+				require.NoError(b, x.Put())
+				<-w.done
+				assert.Equal(b, 500*time.Millisecond, w.at.Sub(begun))
+				assert.EqualValues(b, 2, w.lease().Value().id)
+				late := b.getKey("k").lease()
+				for _, l := range []*Lease[*thing]{y, late} {
+					_, err := l.Use("read")
+					var revoked *RevokedError
+					require.ErrorAs(b, err, &revoked)
+					assert.Equal(b, ReasonUsed, revoked.Reason)
+				}
+				assert.Len(b, b.s.Leases(), 1, "w's")
+				assert.Equal(b, 1, b.s.Stat().Keys)
+				x.Done()
+				b.putDead(y)
+				assert.ErrorIs(b, b.s.PutKey(b.Context(), "k", false), ErrRevoked)
+				synctest.Wait()
+				b.dead(late)
+				assert.Zero(b, b.s.Stat().Keys)
+				k := b.getKey("k")
+				k.waits()
+				b.put(w.l)
+				assert.EqualValues(b, 2, b.use(k.lease(), "read").id)
+				k.l.Done()
+				b.put(k.l)
+				assert.EqualValues(b, 1, b.thing(1).kills.Load())
+				b.counts(1, 0, 1, 0)
+			})
+		})
+	}
+}
+
+// Who has the turn, and who gives up while the grant comes, let go of it too.
+func TestKeyOfWhatWasKilledInATurn(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1, MaxLease: time.Second}, func(b *bed) {
+		x := b.getKey("k").lease()
+		b.use(x, "read")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.ErrorIs(b, x.Put(), ErrRevoked)
+		assert.Equal(b, 1, b.s.Stat().Keys, "it is used")
+		desk := b.holdDesk()
+		ctx, cancel := context.WithCancel(b.Context())
+		gave := b.getAs(ctx, Request{Key: "k"})
+		gave.waits()
+		cancel()
+		desk.goes()
+		assert.ErrorIs(b, gave.fails(), context.Canceled)
+		assert.Equal(b, 1, b.s.Stat().Keys)
+		x.Done()
+		synctest.Wait()
+		assert.Zero(b, b.s.Stat().Keys)
+		l := b.getKey("k").lease()
+		assert.EqualValues(b, 2, l.Value().id)
+		b.put(l)
 	})
 }
 
@@ -391,8 +462,9 @@ func TestTakeOfWhatWasKilled(t *testing.T) {
 		time.Sleep(time.Second)
 		x.Done()
 		_, err := y.Take()
-		assert.Equal(b, ErrClosed, err)
+		assert.ErrorIs(b, err, ErrRevoked)
 		b.dead(y)
+		assert.Zero(b, b.s.Stat().Keys)
 		assert.EqualValues(b, 1, b.s.Stat().Revoked)
 		assert.Zero(b, b.s.Stat().Taken)
 	})

@@ -3,7 +3,10 @@ package persistent_test
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -302,10 +305,11 @@ func TestContextEndsInTransaction(t *testing.T) {
 			require.Equal(t, first, pid(t, c, next))
 			require.Zero(t, ask[int](t, c, next, "select count(*) from n"))
 			mine := begin(t, c, next)
-			for _, err := range []error{tx.Commit(background(t)), tx.Rollback(background(t))} {
-				require.ErrorIs(t, err, pgx.ErrTxClosed)
-				require.ErrorIs(t, err, pool.ErrNotLeased)
-			}
+			err := tx.Commit(background(t))
+			require.ErrorIs(t, err, pgx.ErrTxClosed)
+			require.ErrorIs(t, err, pool.ErrNotLeased)
+			require.ErrorIs(t, err, context.Canceled, "the end of its context")
+			require.ErrorIs(t, tx.Rollback(background(t)), pgx.ErrTxClosed)
 			exec(t, mine, next, "insert into n values (2)")
 			require.NoError(t, mine.Commit(next))
 			require.NoError(t, p.PutConn(c))
@@ -427,6 +431,61 @@ func TestContextEndsExposed(t *testing.T) {
 	})
 }
 
+// Put after the end puts nobody else's, and is no error either: with others there,
+// and with nobody.
+func TestPutAfterTheEndOfTheContext(t *testing.T) {
+	p, _ := persisting(t, 1)
+	outside := as(t, "me")
+	outer := get(t, p, outside)
+	ctx, end := context.WithCancel(outside)
+	get(t, p, ctx)
+	end()
+	awaitHolders(t, p, 1)
+	require.NoError(t, p.Put(ctx))
+	require.NoError(t, outer.Ping(outside))
+	require.NoError(t, p.PutConn(outer))
+	require.NoError(t, p.Put(ctx))
+	require.ErrorIs(t, p.Put(outside), pool.ErrNotLeased)
+}
+
+// A long lease collects nothing from the statements that are sent with contexts of
+// their own, nor do these from it.
+func TestContextsAreLetGo(t *testing.T) {
+	p, a := persisting(t, 1)
+	a.exec("create table copied (i int)")
+	lease, other := count(as(t, "me")), count(background(t))
+	c := get(t, p, lease)
+	before := [2]int64{lease.live.Load(), other.live.Load()}
+	require.Equal(t, [2]int64{1, 0}, before, "the lease itself")
+	for range 3 {
+		eachVerb(other, c, func(verb string, err error) { require.NoError(t, err, verb) })
+	}
+	require.Equal(t, before, [2]int64{lease.live.Load(), other.live.Load()})
+	require.NoError(t, p.PutConn(c))
+	require.Zero(t, lease.live.Load())
+}
+
+// counting is a context that knows how many wait for its end.
+type counting struct {
+	context.Context
+	done chan struct{} // its own, or package context would go past it
+	live atomic.Int64
+}
+
+func count(ctx context.Context) *counting { return &counting{Context: ctx, done: make(chan struct{})} }
+
+func (c *counting) Done() <-chan struct{} { return c.done }
+
+// AfterFunc is what package context calls, if there is such a method.
+func (c *counting) AfterFunc(func()) (stop func() bool) {
+	c.live.Add(1)
+	var once sync.Once
+	return func() (stopped bool) {
+		once.Do(func() { c.live.Add(-1); stopped = true })
+		return stopped
+	}
+}
+
 // The end races with the put, and with a put by key: the reference goes back once.
 func TestContextEndsDuringPut(t *testing.T) {
 	p, a := persisting(t, 1)
@@ -467,3 +526,27 @@ func TestContextEndsDuringUse(t *testing.T) {
 	}
 	awaitQuiet(t, p)
 }
+
+// A tracer that looks at the connection survives the end of a context.
+func TestContextEndsAndTheReleaseIsNotTraced(t *testing.T) {
+	told := make(chan uint32, 10)
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.ConnConfig.Tracer = 1, pids(told) })
+	ctx, cancel := context.WithCancel(as(t, "me"))
+	c := get(t, p, ctx)
+	require.NoError(t, p.PutConn(c))
+	require.NotZero(t, <-told)
+	c = get(t, p, ctx)
+	cancel()
+	require.Eventually(t, func() bool { return len(p.Pool().Leases()) == 0 }, wide, time.Millisecond)
+	require.NoError(t, p.PutConn(c))
+	require.Empty(t, told)
+}
+
+type pids chan uint32
+
+func (p pids) TraceRelease(_ *pool.Pool, data pool.TraceReleaseData) { p <- data.Conn.PgConn().PID() }
+
+func (pids) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (pids) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -44,11 +44,15 @@ func store(ctx context.Context, p *persistent.Pool) (n int, err error) {
 	return n, conn.QueryRow(ctx, "insert into seen values (1) returning id").Scan(&n)
 }
 
+// tenant is the key of a value in the context. It is no identity: one tenant has many
+// requests at a time, and each is one flow of control.
+type tenant struct{}
+
 func ExampleWithProfile() {
 	ctx := context.Background()
 	p, err := persistent.New(ctx, server.ConnString(), persistent.WithProfile(persistent.Profile{
-		OnBind: func(ctx context.Context, id any, c *pgx.Conn) error {
-			_, err := c.Exec(ctx, "select set_config('app.tenant', $1, false)", id)
+		OnBind: func(ctx context.Context, _ any, c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "select set_config('app.tenant', $1, false)", ctx.Value(tenant{}))
 			return err
 		},
 		OnUnbind: func(ctx context.Context, _ any, c *pgx.Conn) error {
@@ -62,9 +66,10 @@ func ExampleWithProfile() {
 	defer p.CloseAll(ctx)
 
 	const query = "select coalesce(current_setting('app.tenant', true), '')"
-	for _, tenant := range []string{"red", "blue"} {
+	for request, name := range []string{"red", "blue"} {
+		ctx := context.WithValue(persistent.WithIdentity(ctx, request), tenant{}, name)
 		var is string
-		err := p.QueryRow(persistent.WithIdentity(ctx, tenant), query).Scan(&is)
+		err := p.QueryRow(ctx, query).Scan(&is)
 		fmt.Printf("%q %v\n", is, err)
 	}
 	var is string

@@ -17,14 +17,15 @@ type identified struct{}
 // An identity is what WithIdentity puts there.
 type identity interface {
 	key() (any, error)
-	id() any
+	Identity() any
 }
 
 // of is an identity of type K. As a key it is never equal to one of another type,
 // not even if K is an interface and the values are equal.
 type of[K comparable] struct{ value K }
 
-func (i of[K]) id() any { return i.value }
+// Identity is what leases and errors of the pool show as the key.
+func (i of[K]) Identity() any { return i.value }
 
 // key compares the identity, which panics if it is an interface with a slice in it,
 // for instance.
@@ -44,7 +45,10 @@ func (i of[K]) key() (key any, err error) {
 func (i of[K]) String() string { return fmt.Sprint(i.value) }
 
 // WithIdentity marks a context: whoever gets a connection with it, or with one
-// derived from it, gets that of id. Identities are equal if their values are and
+// derived from it, gets that of id. An identity is one flow of control, such as a
+// request: not a user or a tenant, who may have several at a time. A context derived
+// by context.WithoutCancel, for work that goes on after the request, carries it too:
+// give that work an identity of its own. Identities are equal if their values are and
 // their types K are the same. An id that cannot be compared, such as an interface
 // that holds a slice, or is not equal to itself, is a [*pool.KeyError] when it is
 // used.
@@ -59,7 +63,7 @@ func Identity(ctx context.Context) (id any, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	return i.id(), true
+	return i.Identity(), true
 }
 
 // keyOf is the pool's key for the identity in a context.

@@ -2,6 +2,7 @@ package persistent_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,7 @@ func TestIdentityThatCannotBeOne(t *testing.T) {
 				var key *pool.KeyError
 				require.ErrorAs(t, err, &key, verb)
 				require.Equal(t, reason, key.Reason, verb)
-				require.ErrorContains(t, err, reason, verb)
+				require.ErrorContains(t, err, fmt.Sprintf("key of type %T: %s", id, reason), verb)
 			}
 			_, err := p.GetConn(ctx)
 			check("GetConn", err)

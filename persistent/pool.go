@@ -27,13 +27,16 @@ var _ pool.ConnectionPool = (*Pool)(nil)
 type Profile struct {
 	// OnBind is called when a connection is bound to an identity, before anybody
 	// gets it, in a goroutine of the pool's, with the values (not the cancellation) of
-	// the context of the first who waits for it. It has 5 seconds. If it fails, or
-	// leaves the connection closed, busy or in a transaction, those who wait get the
-	// error, and the session is taken back as after OnUnbind. Default: none.
+	// the context of the first who waits for it. It has 5 seconds (or PingTimeout, if
+	// that is longer), with what PrepareConn and a ping take before. It works on c: the
+	// pool would have it wait for itself. If it fails, or leaves the connection closed,
+	// busy or in a transaction, those who wait get the error, and OnUnbind is called, or
+	// what stands for it. Default: none.
 	OnBind func(ctx context.Context, id any, c *pgx.Conn) error
 
 	// OnUnbind is called when the last reference is given back, in a goroutine of
-	// the pool's, once an open transaction is rolled back: it undoes what OnBind and
+	// the pool's with a context that has no values of anybody's, once an open
+	// transaction is rolled back: it undoes what OnBind and
 	// the borrowers did to the session. If it fails, or is nil although OnBind is
 	// not, the session is reset: its prepared statements are dropped, DISCARD ALL, and
 	// the pool's AfterConnect is called again; if that fails too, the connection is
@@ -63,7 +66,7 @@ func ofIdentity(h hook) hook {
 		return nil
 	}
 	return func(ctx context.Context, key any, c *pgx.Conn) error {
-		return h(ctx, key.(identity).id(), c)
+		return h(ctx, key.(identity).Identity(), c)
 	}
 }
 
@@ -131,7 +134,7 @@ func (p *Pool) PutConn(c *pool.Conn, opts ...pool.PutOption) error {
 	return p.view.PutConn(c, opts...)
 }
 
-// Put gives back the newest reference that the identity in ctx has: of those got
+// Put gives back the newest reference that GetConn gave to the identity in ctx: of those got
 // with this context, or with one that ends with it, if there are any, else of all.
 // After the end of ctx only the former count: they have gone back, which is no error.
 // It is psycopg2's putconn without a connection. It does not wait. Errors:

@@ -39,6 +39,7 @@ func TestProfileHooks(t *testing.T) {
 			said <- fmt.Sprintf("%s %v %v", what, id, ctx.Value(errHook))
 			_, hasDeadline := ctx.Deadline()
 			assert.True(t, hasDeadline)
+			assert.Contains(t, []any{7, "seven"}, id, "itself, not wrapped")
 			assert.False(t, c.IsClosed())
 			return nil
 		}
@@ -130,6 +131,7 @@ const (
 
 // However OnUnbind goes, nothing that an identity leaves reaches the next borrower.
 func TestProfileLeavesNothing(t *testing.T) {
+	closed := map[string]bool{"OnUnbind panics": true, "OnUnbind closes": true, "OnUnbind leaves rows": true}
 	for name, opt := range map[string]persistent.Option{
 		"no OnUnbind":     profile(says("select 1"), nil),
 		"OnUnbind fails":  profile(nil, fails),
@@ -174,6 +176,8 @@ func TestProfileLeavesNothing(t *testing.T) {
 				you := as(t, "you")
 				require.False(t, found(p, you), "%s reaches another identity", what)
 			}
+			kept := p.Pool().Stat().NewConnsCount() == 1
+			require.Equal(t, !closed[name], kept)
 		})
 	}
 }

@@ -3,6 +3,7 @@ package persistent_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/persistent"
@@ -253,7 +254,10 @@ func TestTransactionUseAfterEnd(t *testing.T) {
 	next := begin(t, p, ctx)
 	exec(t, next, ctx, "insert into n values (1)")
 	require.ErrorIs(t, tx.Rollback(ctx), pgx.ErrTxClosed)
-	eachVerb(ctx, tx, func(verb string, err error) { require.ErrorIs(t, err, pgx.ErrTxClosed, verb) })
+	eachVerb(ctx, tx, func(verb string, err error) {
+		require.ErrorIs(t, err, pgx.ErrTxClosed, verb)
+		require.NotErrorIs(t, err, pool.ErrNotLeased, "it was ended before its connection was put")
+	})
 	require.Nil(t, tx.Conn())
 	require.NoError(t, next.Commit(ctx))
 	require.Equal(t, 1, sum())
@@ -301,4 +305,65 @@ func TestTransactionMethods(t *testing.T) {
 	require.NoError(t, outer.Commit(ctx))
 	require.Equal(t, 1, sum())
 	exec(t, p, ctx, "deallocate add")
+}
+
+// A Rollback is called once, in a defer. While somebody else uses the connection it is
+// left to the pool; nothing that comes later is in the transaction.
+func TestRollbackIsNotRefused(t *testing.T) {
+	p, _, sum := ledger(t)
+	ctx := as(t, "me")
+	var rows pgx.Rows
+	err := pgx.BeginFunc(ctx, p, func(tx pgx.Tx) (err error) {
+		exec(t, tx, ctx, "insert into n values (1)")
+		rows, err = p.Query(ctx, "select 1")
+		require.NoError(t, err)
+		return errGone
+	})
+	require.ErrorIs(t, err, errGone)
+	rows.Close()
+	exec(t, p, ctx, "insert into n values (10)")
+	require.NoError(t, pgx.BeginFunc(ctx, p, func(tx pgx.Tx) error {
+		exec(t, tx, ctx, "insert into n values (100)")
+		return nil
+	}))
+	require.Equal(t, 110, sum())
+}
+
+// A transaction whose lease its context has ended is rolled back. Who shared it and
+// goes on is told once that he is no longer in it, unless the borrower has said so.
+func TestRolledBackWithItsLease(t *testing.T) {
+	p, _, sum := ledger(t)
+	ctx := as(t, "me")
+	outer := get(t, p, ctx)
+	defer outer.Release()
+	for _, says := range []bool{false, true} {
+		inner, cancel := context.WithCancel(ctx)
+		tx := begin(t, p, inner)
+		exec(t, p, ctx, "insert into n values (1)")
+		cancel()
+		if says {
+			_ = tx.Rollback(inner)
+		} else {
+			require.Eventually(t, func() bool { return p.Pool().Leases()[0].Holders == 1 }, wide, time.Millisecond)
+			_, err := p.Exec(ctx, "insert into n values (10)")
+			require.ErrorIs(t, err, pool.ErrRolledBack)
+		}
+		exec(t, p, ctx, "insert into n values (100)")
+		require.ErrorIs(t, tx.Commit(ctx), pgx.ErrTxClosed)
+	}
+	require.Equal(t, 200, sum())
+}
+
+// Put gives back what GetConn gave, not what a transaction, a query or a statement has.
+func TestPutLeavesTheVerbsTheirs(t *testing.T) {
+	p, _, sum := ledger(t)
+	ctx := as(t, "me")
+	c := get(t, p, ctx)
+	tx := begin(t, p, ctx)
+	exec(t, tx, ctx, "insert into n values (1)")
+	require.NoError(t, p.Put(ctx))
+	require.ErrorIs(t, c.Ping(ctx), pool.ErrNotLeased)
+	require.ErrorIs(t, p.Put(ctx), pool.ErrNotLeased, "there is only the transaction's")
+	require.NoError(t, tx.Commit(ctx))
+	require.Equal(t, 1, sum())
 }

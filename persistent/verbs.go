@@ -42,8 +42,10 @@ func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 
 // Begin begins a transaction, a [*pool.Tx], or a savepoint in the one that is open
 // for the identity. Until it is committed or rolled back the connection stays the
-// identity's, and whatever runs under the identity runs in it. When ctx ends it is
-// rolled back.
+// identity's, and whatever runs under the identity runs in it. If ctx ends before, it
+// is rolled back, with the last reference or before the connection is used again: the
+// first who does that gets pool.ErrRolledBack, unless Rollback was called, since what
+// comes next runs outside.
 func (p *Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.view.Begin(ctx) }
 
 // BeginTx begins a transaction with options; see [Pool.Begin]. A savepoint takes

@@ -18,7 +18,8 @@ type CancelPolicy uint8
 
 const (
 	// CancelQuery has the server cancel the statement, and keeps the connection if
-	// it is certain that the server has done so. That takes 250 ms at most.
+	// it is certain that the server has done so. The statement has 250 ms to end; if it
+	// does, the server has a second in all to say so.
 	CancelQuery CancelPolicy = iota
 	// CloseConn closes the connection, as pgx does by itself.
 	CloseConn
@@ -26,6 +27,10 @@ const (
 
 // cancelGrace is how long after the end of its context a statement may go on.
 const cancelGrace = 250 * time.Millisecond
+
+// requestGrace is how long after that end the cancel request may take: a machine that
+// is too busy for it has still answered the statement.
+const requestGrace = time.Second
 
 // A canceller cancels the statement that its connection runs. A cancel request is
 // meant for a connection, not for a statement: one that arrives late hits whatever
@@ -37,7 +42,7 @@ const cancelGrace = 250 * time.Millisecond
 // statement, HandleUnwatchAfterCancel.
 type canceller struct {
 	conn   *pgconn.PgConn
-	until  time.Time
+	began  time.Time // the last cancel
 	told   chan bool // cap 1: whether the server has told the backend
 	broken bool      // the connection is closed
 }
@@ -59,16 +64,22 @@ func cancelHandler(theirs func(*pgconn.PgConn) ctxwatch.Handler, keep func(*canc
 
 // HandleCancel is the end of the statement's context.
 func (c *canceller) HandleCancel(context.Context) {
-	c.until = time.Now().Add(cancelGrace)
-	_ = c.conn.Conn().SetDeadline(c.until)
+	c.began = time.Now()
+	_ = c.conn.Conn().SetDeadline(c.began.Add(cancelGrace))
 	c.told = make(chan bool, 1)
-	go func(told chan<- bool, until time.Time) { told <- requestCancel(c.conn, until) }(c.told, c.until)
+	go func(told chan<- bool, until time.Time) { told <- requestCancel(c.conn, until) }(c.told, c.began.Add(requestGrace))
 }
 
 // HandleUnwatchAfterCancel is the end of the statement. It trusts no other clock
-// than its own: the DialFunc that the request goes through may be anybody's.
+// than its own: the DialFunc that the request goes through may be anybody's. A
+// statement that has used up its time has lost its connection; a wait for
+// notifications, which nobody answers, has not.
 func (c *canceller) HandleUnwatchAfterCancel() {
-	timer := time.NewTimer(time.Until(c.until))
+	grace := requestGrace
+	if time.Since(c.began) >= cancelGrace && !calledFrom("pgconn.(*PgConn).WaitForNotification") {
+		grace = 0
+	}
+	timer := time.NewTimer(time.Until(c.began.Add(grace)))
 	defer timer.Stop()
 	select {
 	case told := <-c.told:

@@ -169,3 +169,24 @@ func backend(t *testing.T, p *pool.Pool) (pid int) {
 	require.NoError(t, p.QueryRow(background(t), "select pg_backend_pid()").Scan(&pid))
 	return pid
 }
+
+// TestWaitForNotification: that ends with its context too, and the connection goes on.
+func TestWaitForNotification(t *testing.T) {
+	p, a := threaded(t, 1, 1)
+	c := get(t, p)
+	_, err := c.Exec(background(t), "listen news")
+	require.NoError(t, err)
+	for range 3 {
+		_, err = c.Conn().WaitForNotification(soon(t))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	_, err = a.conn.Exec(background(t), "notify news, 'good'")
+	require.NoError(t, err)
+	n, err := c.Conn().WaitForNotification(background(t))
+	require.NoError(t, err)
+	assert.Equal(t, "good", n.Payload)
+	_, err = c.Exec(background(t), "unlisten *")
+	require.NoError(t, err)
+	c.Release()
+	assert.EqualValues(t, 1, p.Stat().NewConnsCount())
+}

@@ -154,6 +154,30 @@ type Config struct {
 	// transaction. Default: Rollback.
 	DirtyPolicy DirtyPolicy
 
+	// MaxLeaseTime is how long a connection may be held, under a key from the time it
+	// was bound: then it is closed under whoever uses it, and its place is free. The
+	// user's statements fail with ErrRevoked, and so does the put. It costs what
+	// TrackLeases does, but for the stack. Zero: no limit. Default: 0.
+	MaxLeaseTime time.Duration
+
+	// TrackLeases has the pool know who holds each connection: the function and line
+	// that called it, since when, and the label of [WithLabel]. [Pool.Leases] lists
+	// that, and so do the errors of gets that failed for want of a connection, and of
+	// CloseAll. Connections, transactions, rows and batch results that are garbage
+	// collected without having been put, ended, scanned or closed are told to OnEvent as
+	// EventLeaked, and keep their connection (MaxLeaseTime frees its place); leases that
+	// a context ends, as those of a keyed view, are not. A get costs some microseconds
+	// more, and a few allocations. In a testing/synctest bubble everything must be put.
+	// Default: false.
+	TrackLeases bool
+
+	// OnEvent is told of what happens in the pool, in order, in one goroutine of the
+	// pool's. Nobody waits for it: if it is more than 1024 events behind, the next are
+	// dropped, and an EventDropped says how many. EventEnded is the last. It may call
+	// the pool's methods. A panic costs one event, and counts in the EventPanics of
+	// [Stat.Actor]. [LogEvents] makes one that logs. Default: none.
+	OnEvent func(Event)
+
 	parsed bool // made by ParseConfig
 }
 
@@ -218,6 +242,7 @@ func (c *Config) validate() error {
 		span("MaxConnIdleTime", c.MaxConnIdleTime, 0),
 		span("PingTimeout", c.PingTimeout, 0),
 		span("AcquireTimeout", c.AcquireTimeout, 0),
+		span("MaxLeaseTime", c.MaxLeaseTime, 0),
 		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
 		number("MaxWaiting", c.MaxWaiting, 0),
 		number("MaxConcurrentDials", c.MaxConcurrentDials, 1),

@@ -32,6 +32,7 @@ var settings = []struct {
 	{"HealthCheckPeriod", "pool_health_check_period", 1},
 	{"PingTimeout", "pool_ping_timeout", 0},
 	{"AcquireTimeout", "pool_acquire_timeout", 0},
+	{"MaxLeaseTime", "pool_max_lease_time", 0},
 }
 
 // values are the fields of a Config, ours or pgxpool's, that can be compared, as
@@ -49,7 +50,7 @@ func values(config any) map[string]any {
 
 // A field that is added to Config has to be added to the tests too.
 func TestConfigTestsKnowEveryField(t *testing.T) {
-	known := []string{"KeepAlive", "OutagePolicy", "CancelPolicy", "DirtyPolicy"}
+	known := []string{"KeepAlive", "TrackLeases", "OutagePolicy", "CancelPolicy", "DirtyPolicy"}
 	for _, s := range settings {
 		known = append(known, s.field)
 	}

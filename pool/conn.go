@@ -79,17 +79,13 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 // Query runs a query; the rows must be closed before the next statement, and
 // before the connection is put. See [pgx.Conn.Query].
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return c.query(ctx, false, func(ctx context.Context, s *session) (pgx.Rows, error) {
-		return s.conn.Query(ctx, sql, args...)
-	})
+	return c.query(ctx, false, sql, args)
 }
 
 // QueryRow runs a query for one row; errors come from Scan. See
 // [pgx.Conn.QueryRow].
 func (c *Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return c.queryRow(ctx, false, func(ctx context.Context, s *session) pgx.Row {
-		return s.conn.QueryRow(ctx, sql, args...)
-	})
+	return c.queryRow(ctx, false, sql, args)
 }
 
 // SendBatch sends the statements of a batch; the results must be closed before

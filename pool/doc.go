@@ -33,5 +33,6 @@
 // and rows.go are what the borrower has in hand; session.go connects and closes,
 // hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
 // dead connections from everybody. manage.go and stat.go are for operators,
-// tracer.go and tracer_pgxpool.go for tracers.
+// tracer.go and tracer_pgxpool.go for tracers, events.go, log.go and label.go tell
+// what happens and who holds what.
 package pool

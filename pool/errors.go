@@ -14,7 +14,7 @@ var (
 	ErrClosed = actor.ErrClosed
 
 	// ErrExhausted says that every connection is lent: the answer to a get
-	// that does not wait, and the cause of one that waited until its context
+	// that does not wait (of a [Simple] pool, an [*ExhaustedError]), and the cause of one that waited until its context
 	// ended.
 	ErrExhausted = actor.ErrExhausted
 
@@ -42,6 +42,11 @@ var (
 	// while it is in use. The error is a [*BusyError].
 	ErrBusy = actor.ErrBusy
 
+	// ErrRevoked says that the connection was closed under its borrower: it was held for
+	// longer than MaxLeaseTime, or CloseAll ran out of time. Statements then fail with
+	// it, and so does the put, whose error is a [*RevokedError].
+	ErrRevoked = actor.ErrRevoked
+
 	// ErrNotLeased is the answer to a connection that has been put back: put
 	// twice, or used after its put.
 	ErrNotLeased = actor.ErrNotLeased
@@ -50,6 +55,11 @@ var (
 var (
 	// ErrForeignConn is the answer to a put of a connection of another pool.
 	ErrForeignConn = errors.New("not a connection of this pool")
+
+	// ErrRolledBack is the answer to the first use of a shared connection after the
+	// lease of somebody who shared it ended, and with it his transaction: what was done
+	// in that is undone, and what comes next is no longer in it.
+	ErrRolledBack = errors.New("the transaction that was open has been rolled back: the lease of its holder has ended")
 
 	// ErrWrongKey is the answer to a put with a key that the connection is not
 	// lent under.
@@ -68,12 +78,21 @@ type (
 	WaitError = actor.WaitError
 	// A CloseError is returned by CloseAll where leases had to be revoked.
 	CloseError = actor.CloseError
+	// An ExhaustedError is the answer of a Simple pool of which every connection is
+	// lent.
+	ExhaustedError = actor.ExhaustedError
+	// A Shortage is how things stood when a get failed for want of a connection.
+	Shortage = actor.Shortage
+	// A RevokedError is the answer to a put of a connection that was revoked.
+	RevokedError = actor.RevokedError
 	// A KeyError is the answer to a get whose key cannot be one.
 	KeyError = actor.KeyError
 	// A BusyError says which key's connection is in use, and for what.
 	BusyError = actor.BusyError
-	// A LeaseInfo describes one lease in an error.
+	// A LeaseInfo describes one lease in an error, an event, or a list.
 	LeaseInfo = actor.LeaseInfo
+	// A Holder is one of several who hold a connection under a key.
+	Holder = actor.Holder
 )
 
 // An OutagePolicy says what happens to gets that wait while the server cannot

@@ -22,16 +22,24 @@ func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 	if len(opts) == 0 {
 		return p.Acquire(ctx)
 	}
-	return p.get(ctx, actor.Wait, opts)
+	return p.get(ctx, asked(actor.Wait, opts))
 }
 
 // Acquire is GetConn without options, under pgxpool's name.
 func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
 	if len(p.tracers.acquire) > 0 || p.keying != nil {
-		return p.get(ctx, actor.Wait, nil)
+		return p.get(ctx, actor.Request{})
 	}
 	lease, err := p.desk.Get(ctx)
 	return (*Conn)(lease), err
+}
+
+// borrow is Acquire for a verb of the pool's, which puts the connection itself.
+func (p *Pool) borrow(ctx context.Context) (*Conn, error) {
+	if p.keying == nil {
+		return p.Acquire(ctx)
+	}
+	return p.get(ctx, actor.Request{Own: true})
 }
 
 // TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
@@ -41,12 +49,15 @@ func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
 // ErrClosed, ErrPaused, [*KeyError], what Config.PrepareConn returns, and in an
 // outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
-	return p.get(context.Background(), actor.TryOnly, opts)
+	return p.get(context.Background(), asked(actor.TryOnly, opts))
 }
 
-func (p *Pool) get(ctx context.Context, patience actor.Patience, opts []GetOption) (*Conn, error) {
-	o := gather(opts, GetOption.applyGet)
-	request := actor.Request{Key: o.key, Patience: patience}
+// asked is the request that options make.
+func asked(patience actor.Patience, opts []GetOption) actor.Request {
+	return actor.Request{Key: gather(opts, GetOption.applyGet).key, Patience: patience}
+}
+
+func (p *Pool) get(ctx context.Context, request actor.Request) (*Conn, error) {
 	if p.keying != nil {
 		if err := p.keying.fill(ctx, &request); err != nil {
 			return nil, err
@@ -124,8 +135,8 @@ func (c *Config) prepare() func(context.Context, *pgx.Conn) (bool, error) {
 // Rows and batch results must be closed before, not after, the put. Bad
 // arguments change nothing: ErrForeignConn for a connection of another pool,
 // ErrNotLeased for one that has been put already, ErrWrongKey for a [WithKey]
-// that is not the connection's. ErrClosed says that CloseAll has taken
-// the connection away and ended.
+// that is not the connection's. A [*RevokedError] says that the connection was
+// closed under its borrower, by MaxLeaseTime or CloseAll (then it is ErrClosed too).
 func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 	switch {
 	case c == nil:
@@ -146,7 +157,7 @@ func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 		}
 		defer p.leave()
 	}
-	if len(p.tracers.release) > 0 {
+	if len(p.tracers.release) > 0 && c.session() != nil {
 		p.traceRelease(c)
 	}
 	if o.close {

@@ -19,7 +19,8 @@ type Keying struct {
 
 	// OnBind is called when a connection is bound to a key, before anybody gets it:
 	// in a goroutine of the pool's, with the values of the context of the first who
-	// waits for it. It has 5 seconds (or PingTimeout, if that is longer). An error
+	// waits for it. It has 5 seconds (or PingTimeout, if that is longer), and must not
+	// get a connection under the same key, which would wait for itself. An error
 	// goes to all who wait for the key then; so does a connection that is left
 	// closed, busy or in a transaction. Default: none.
 	OnBind func(ctx context.Context, key any, c *pgx.Conn) error
@@ -33,8 +34,8 @@ type Keying struct {
 	OnUnbind func(ctx context.Context, key any, c *pgx.Conn) error
 }
 
-// Keyed returns a view of the pool whose gets are all under the key that k finds in
-// their contexts. The leases end with their contexts: one that is not in use goes
+// Keyed returns a view of the pool whose gets, but for AcquireAllIdle's, are all under
+// the key that k finds in their contexts (TryGetConn has none). The leases end with their contexts: one that is not in use goes
 // back at once, a statement that is running, or whose results are open, is
 // cancelled first, and a connection that is still used after 500 ms is closed under
 // its user. To put such a lease later is no error. Everything else is the pool's:
@@ -47,11 +48,19 @@ func (p *Pool) Keyed(k Keying) (*Pool, error) {
 		return nil, &ConfigError{Field: "Key", Value: nil, Reason: "is required"}
 	}
 	view := *p
-	view.keying = &k
+	view.keying, view.base = &k, p.whole()
 	return &view, nil
 }
 
-// PutKey puts the newest lease of a key: of those got with ctx, or with a context
+// whole is the pool that a view is one of.
+func (p *Pool) whole() *Pool {
+	if p.base != nil {
+		return p.base
+	}
+	return p
+}
+
+// PutKey puts the newest lease of a key, but for those of the pool's own verbs: of those got with ctx, or with a context
 // that ends with it, if there are any, else of all. On a keyed view it is the key
 // in ctx, and key must be nil. If ctx has ended only the former count, and that there
 // are none is no error: they have gone back. It does not wait. Errors: ErrNotLeased
@@ -75,6 +84,18 @@ type boundKey struct {
 // String is what errors show.
 func (k boundKey) String() string { return fmt.Sprint(k.key) }
 
+// shownKey is what users see of a key: of one that stands for something else, such as
+// package persistent's, that.
+func shownKey(key any) any {
+	if k, ok := key.(boundKey); ok {
+		key = k.key
+	}
+	if k, ok := key.(interface{ Identity() any }); ok {
+		return k.Identity()
+	}
+	return key
+}
+
 // fill makes a request a keyed one.
 func (k *Keying) fill(ctx context.Context, r *actor.Request) error {
 	if r.Key != nil {
@@ -84,9 +105,7 @@ func (k *Keying) fill(ctx context.Context, r *actor.Request) error {
 	if err != nil {
 		return err
 	}
-	*r = actor.Request{
-		Key: boundKey{k, key}, Tied: true, Bind: k.OnBind != nil || k.OnUnbind != nil, Patience: r.Patience,
-	}
+	r.Key, r.Tied, r.Bind = boundKey{k, key}, true, k.OnBind != nil || k.OnUnbind != nil
 	return nil
 }
 
@@ -115,6 +134,7 @@ func (s *session) unbind(ctx context.Context) error {
 	s.bound = nil
 	if hook := k.keying.OnUnbind; hook != nil {
 		if hook(ctx, k.key, s.conn) == nil && s.state() == actor.Keep {
+			forgetNotifications(s.conn)
 			return nil
 		}
 		if s.state() == actor.Clean {

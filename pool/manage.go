@@ -45,13 +45,6 @@ func (p *Pool) Resume() error { return p.desk.Resume() }
 // already. It returns at once, and does nothing to a closed pool.
 func (p *Pool) Reset() { _ = p.desk.Reset() }
 
-// Leases lists the connections that are lent. It returns at once.
-func (p *Pool) Leases() []LeaseInfo {
-	leases := p.desk.Leases()
-	for i := range leases {
-		if k, ok := leases[i].Key.(boundKey); ok {
-			leases[i].Key = k.key
-		}
-	}
-	return leases
-}
+// Leases lists the connections that are lent: for how long, under what key, and
+// with Config.TrackLeases by whom. It returns at once.
+func (p *Pool) Leases() []LeaseInfo { return p.desk.Leases() }

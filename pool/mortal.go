@@ -45,12 +45,15 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 // dialsToCancel says whether pgx dials for a cancel request: it calls DialFunc
 // from there, and nothing else tells. If pgx is rewritten, a session's goroutine
 // can outlive it by those 15 seconds; TestCloseAllEndsCancelRequests shows it.
-func dialsToCancel() bool {
+func dialsToCancel() bool { return calledFrom("pgconn.(*PgConn).CancelRequest") }
+
+// calledFrom says whether a function is among the callers.
+func calledFrom(function string) bool {
 	var callers [8]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
 	for {
 		frame, more := frames.Next()
-		if strings.HasSuffix(frame.Function, "pgconn.(*PgConn).CancelRequest") {
+		if strings.HasSuffix(frame.Function, function) {
 			return true
 		}
 		if !more {

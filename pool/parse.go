@@ -19,8 +19,9 @@ import (
 //     pool_max_idle_conns, pool_max_waiting, pool_max_concurrent_dials
 //   - durations such as 1h30m: pool_max_conn_lifetime,
 //     pool_max_conn_lifetime_jitter, pool_max_conn_idle_time,
-//     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout
-//   - pool_keep_alive: true or false
+//     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout,
+//     pool_max_lease_time
+//   - pool_keep_alive, pool_track_leases: true or false
 //   - pool_outage_policy: fail_fast or wait_for_server
 //   - pool_cancel_policy: cancel_query or close_conn
 //   - pool_dirty_policy: rollback or close_dirty
@@ -82,6 +83,8 @@ var parameters = []parameter{
 	{"pool_health_check_period", duration(1, func(c *Config) *time.Duration { return &c.HealthCheckPeriod })},
 	{"pool_ping_timeout", duration(0, func(c *Config) *time.Duration { return &c.PingTimeout })},
 	{"pool_acquire_timeout", duration(0, func(c *Config) *time.Duration { return &c.AcquireTimeout })},
+	{"pool_max_lease_time", duration(0, func(c *Config) *time.Duration { return &c.MaxLeaseTime })},
+	{"pool_track_leases", choice(func(c *Config, track bool) { c.TrackLeases = track }, "false", "true")},
 	{"pool_keep_alive", choice(func(c *Config, keep bool) { c.KeepAlive = keep }, "false", "true")},
 	{"pool_outage_policy", choice(func(c *Config, wait bool) {
 		if wait {

@@ -37,7 +37,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	}
 	require.Equal(t, map[string]any{
 		"MaxIdleConns": int32(0), "MaxWaiting": int32(0), "MaxConcurrentDials": int32(8),
-		"AcquireTimeout": time.Duration(0), "KeepAlive": false,
+		"AcquireTimeout": time.Duration(0), "KeepAlive": false, "MaxLeaseTime": time.Duration(0), "TrackLeases": false,
 		"OutagePolicy": pool.FailFast, "CancelPolicy": pool.CancelQuery, "DirtyPolicy": pool.Rollback,
 	}, own)
 	c := reflect.ValueOf(ours).Elem()
@@ -68,6 +68,9 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_health_check_period", "1ns", "HealthCheckPeriod", time.Nanosecond},
 		{"pool_ping_timeout", "2s", "PingTimeout", 2 * time.Second},
 		{"pool_acquire_timeout", "1.5s", "AcquireTimeout", 1500 * time.Millisecond},
+		{"pool_max_lease_time", "90s", "MaxLeaseTime", 90 * time.Second},
+		{"pool_track_leases", "true", "TrackLeases", true},
+		{"pool_track_leases", "false", "TrackLeases", false},
 		{"pool_keep_alive", "true", "KeepAlive", true},
 		{"pool_keep_alive", "false", "KeepAlive", false},
 		{"pool_outage_policy", "wait_for_server", "OutagePolicy", pool.WaitForServer},

@@ -17,6 +17,7 @@ type Pool struct {
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
 	keying      *Keying       // of a keyed view
+	base        *Pool         // of which it is one
 	alone       chan struct{} // of a Simple pool: a token inside says a call is under way
 }
 
@@ -96,6 +97,12 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		GetTimeout:   c.AcquireTimeout,
 		MaxDials:     int(c.MaxConcurrentDials),
 		Outage:       c.OutagePolicy,
+		MaxLease:     c.MaxLeaseTime,
+		Track:        c.TrackLeases,
+		Label:        label,
+		Wrappers:     wrappers,
+		ShowKey:      shownKey,
+		OnEvent:      c.OnEvent,
 	}
 	if c.ShouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare

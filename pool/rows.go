@@ -15,6 +15,9 @@ import (
 const rowsBatch = 64
 
 func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
+	if s.pool.config.TrackLeases { // else those that were dropped could not be found
+		return &poolRows{r, u}
+	}
 	if len(s.rows) == 0 {
 		s.rows = make([]poolRows, rowsBatch)
 	}
@@ -25,6 +28,9 @@ func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
 }
 
 func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
+	if s.pool.config.TrackLeases {
+		return &poolRow{r, u}
+	}
 	if len(s.row) == 0 {
 		s.row = make([]poolRow, rowsBatch)
 	}
@@ -35,14 +41,10 @@ func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
 }
 
 // query runs a query for rows that end the use of the connection.
-func (c *Conn) query(ctx context.Context, owner bool, send func(context.Context, *session) (pgx.Rows, error)) (pgx.Rows, error) {
-	u, err := c.use(ctx, owner)
-	if err != nil {
-		return failed{err}, err
-	}
+func (u use) query(send func() (pgx.Rows, error)) (pgx.Rows, error) {
 	lasts := false
 	defer u.endUnless(&lasts)
-	rows, err := send(u.ctx, u.s)
+	rows, err := send()
 	if err != nil {
 		err = u.explain(err)
 		return failed{err}, err
@@ -53,17 +55,31 @@ func (c *Conn) query(ctx context.Context, owner bool, send func(context.Context,
 }
 
 // queryRow runs a query for a row that ends the use of the connection.
-func (c *Conn) queryRow(ctx context.Context, owner bool, send func(context.Context, *session) pgx.Row) pgx.Row {
+func (u use) queryRow(send func() pgx.Row) pgx.Row {
+	lasts := false
+	defer u.endUnless(&lasts)
+	row := send()
+	lasts = true
+	u.lasts(openRows)
+	return u.s.keepRow(u, row)
+}
+
+// query runs a query for rows that an owner has put the connection back.
+func (c *Conn) query(ctx context.Context, owner bool, sql string, args []any) (pgx.Rows, error) {
+	u, err := c.use(ctx, owner)
+	if err != nil {
+		return failed{err}, err
+	}
+	return u.query(func() (pgx.Rows, error) { return u.s.conn.Query(u.ctx, sql, args...) })
+}
+
+// queryRow runs a query for a row that an owner has put the connection back.
+func (c *Conn) queryRow(ctx context.Context, owner bool, sql string, args []any) pgx.Row {
 	u, err := c.use(ctx, owner)
 	if err != nil {
 		return failed{err}
 	}
-	lasts := false
-	defer u.endUnless(&lasts)
-	row := send(u.ctx, u.s)
-	lasts = true
-	u.lasts(openRows)
-	return u.s.keepRow(u, row)
+	return u.queryRow(func() pgx.Row { return u.s.conn.QueryRow(u.ctx, sql, args...) })
 }
 
 // poolRows end the use of their connection when they are closed, at their end, or
@@ -140,7 +156,7 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 	defer u.endUnless(&lasts)
 	var results pgx.BatchResults
 	if top := u.s.nesting(c); top != nil {
-		results = top.tx.SendBatch(u.ctx, b)
+		results = top.SendBatch(u.ctx, b)
 	} else {
 		results = u.s.conn.SendBatch(u.ctx, b)
 	}
@@ -151,7 +167,7 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 // keepResults has results end the use, which lasts until then.
 func (u *use) keepResults(results pgx.BatchResults) pgx.BatchResults {
 	r := &batchResults{BatchResults: results, use: *u}
-	if t := results.Tx(); t != nil {
+	if t := results.Tx(); t != nil && t.Conn() != nil { // else it failed to begin
 		r.tx = u.s.opened(&Tx{tx: t, conn: u.conn, owner: u.owner})
 		r.use.owner = false
 	}
@@ -214,10 +230,10 @@ func (r *batchResults) Close() error {
 	return r.use.explain(r.BatchResults.Close())
 }
 
-// Tx is the transaction that the batch began, nil without.
+// Tx is the transaction that the batch began, closed if it failed to; nil without.
 func (r *batchResults) Tx() pgx.Tx {
 	if r.tx == nil {
-		return nil
+		return r.BatchResults.Tx()
 	}
 	return r.tx
 }

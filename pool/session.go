@@ -21,6 +21,7 @@ type session struct {
 	conn *pgx.Conn
 	die  context.CancelFunc // ends whatever was dialed for this session
 	raw  net.Conn           // the socket below TLS
+	dead chan struct{}      // closed when the session is killed
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if somebody will ask
 
@@ -30,7 +31,7 @@ type session struct {
 	readOnly bool // the server has refused a write
 
 	bound *boundKey // the key whose Keying has changed it
-	open  []*Tx     // see nest.go
+	open  []openTx  // see nest.go
 
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow
@@ -97,7 +98,7 @@ var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, 
 // met gives a session its connection.
 func (s *session) met(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
-	s.conn, s.raw, s.peek, s.rest = conn, raw, newPeeker(raw), time.Now()
+	s.conn, s.raw, s.dead, s.peek, s.rest = conn, raw, make(chan struct{}), newPeeker(raw), time.Now()
 }
 
 // rawConn is the socket below TLS, whose own Close can block for seconds.
@@ -166,6 +167,16 @@ func (s *session) hangUp() {
 	s.die()
 }
 
+// revoked is ErrRevoked for who uses a session that was killed.
+func (s *session) revoked() error {
+	select {
+	case <-s.dead:
+		return ErrRevoked
+	default:
+		return nil
+	}
+}
+
 // grace is how long a session that was killed, or never lent, waits for the
 // server to take notice.
 const grace = 200 * time.Millisecond
@@ -174,6 +185,7 @@ const grace = 200 * time.Millisecond
 // statement, which would go on without its client. It may be called at any
 // moment from any goroutine.
 func (s *session) kill() {
+	close(s.dead) // the supervisor kills once
 	_ = s.raw.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

@@ -24,15 +24,15 @@ func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*S
 	return &Simple{p}, nil
 }
 
-// GetConn lends an idle connection or opens one; ErrExhausted if maxconn are
-// lent, ErrUnavailable if none can be opened. It blocks until the connection is
+// GetConn lends an idle connection or opens one; ErrExhausted, an [*ExhaustedError],
+// if maxconn are lent, ErrUnavailable if none can be opened. It blocks until the connection is
 // open or ctx ends. [WithKey] works as for [Pool.GetConn].
 func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
 	if err := s.pool.enter(); err != nil {
 		return nil, err
 	}
 	defer s.pool.leave()
-	return s.pool.get(ctx, actor.NoWait, opts)
+	return s.pool.get(ctx, asked(actor.NoWait, opts))
 }
 
 // PutConn gives a connection back; see [Pool.PutConn].

@@ -64,6 +64,14 @@ func (s *Stat) MaxLifetimeDestroyCount() int64 { return int64(s.actor.Expired) }
 // MaxIdleDestroyCount is how many were closed because of MaxConnIdleTime.
 func (s *Stat) MaxIdleDestroyCount() int64 { return int64(s.actor.Unneeded) }
 
+// RevokedCount is how many leases were revoked: by MaxLeaseTime or CloseAll, or since
+// their use went on after their end. pgxpool has no such number.
+func (s *Stat) RevokedCount() int64 { return int64(s.actor.Revoked) }
+
+// LeakedCount is how many leases were garbage collected without a put, with
+// TrackLeases. pgxpool has no such number.
+func (s *Stat) LeakedCount() int64 { return int64(s.actor.Leaked) }
+
 // WaitingAcquires is how many gets wait now. pgxpool has no such number.
 func (s *Stat) WaitingAcquires() int32 { return int32(s.actor.Waiting) }
 

@@ -27,7 +27,8 @@ type TraceAcquireEndData struct {
 	Err  error
 }
 
-// A ReleaseTracer is told of every put, if it is the Tracer of
+// A ReleaseTracer is told of every put of a [Conn] (not of what PutKey puts, or a
+// context has ended), if it is the Tracer of
 // Config.ConnConfig. It is called in the borrower's goroutine.
 type ReleaseTracer interface {
 	// TraceRelease is called when a put begins.
@@ -48,14 +49,18 @@ type tracers struct {
 // traced is a get of which tracers are told.
 func (p *Pool) traced(ctx context.Context, r actor.Request) (*Conn, error) {
 	for _, t := range p.tracers.acquire {
-		ctx = t.TraceAcquireStart(ctx, p, TraceAcquireStartData{})
+		ctx = t.TraceAcquireStart(ctx, p.whole(), TraceAcquireStartData{})
 	}
 	lease, err := p.desk.GetWith(ctx, r)
 	c := (*Conn)(lease)
 	kept := false
 	defer c.releaseUnless(&kept) // if a tracer panics
+	data := TraceAcquireEndData{Conn: c.traced(), Err: err}
+	if data.Conn == nil && err == nil { // its context has ended it already
+		data.Err = endedError(ctx)
+	}
 	for _, t := range p.tracers.acquire {
-		t.TraceAcquireEnd(ctx, p, TraceAcquireEndData{Conn: c.traced(), Err: err})
+		t.TraceAcquireEnd(ctx, p.whole(), data)
 	}
 	kept = true
 	return c, err
@@ -79,7 +84,7 @@ func (p *Pool) traceRelease(c *Conn) {
 		}
 	}()
 	for _, t := range p.tracers.release {
-		t.TraceRelease(p, TraceReleaseData{Conn: c.traced()})
+		t.TraceRelease(p.whole(), TraceReleaseData{Conn: c.traced()})
 	}
 	told = true
 }

@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // What those who share a connection under a key are told of its use.
 const (
@@ -100,10 +103,13 @@ func (u *use) endUnless(lasts *bool) {
 }
 
 // explain adds the error of the statement's context to what the server says of a
-// statement that was cancelled.
+// statement that was cancelled, and ErrRevoked to what comes of a revoked connection.
 func (u *use) explain(err error) error {
 	if err == nil {
 		return nil
+	}
+	if gone := u.s.revoked(); gone != nil {
+		return fmt.Errorf("%w: %w", gone, err)
 	}
 	ended := u.ended
 	if u.conn != nil { // else the session may be another's by now

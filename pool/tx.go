@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -19,19 +20,21 @@ import (
 type Tx struct {
 	tx    pgx.Tx
 	conn  *Conn
-	owner bool // puts conn back at its end
-	ended bool
+	owner bool          // puts conn back at its end
+	left  chan struct{} // if it is shared, cap 1: a token inside says that it has ended, or is left to the pool
+	ended bool          // if it is not
 }
 
 // errTxPut is the answer of a transaction whose connection was put without it.
 var errTxPut = fmt.Errorf("%w: %w", ErrNotLeased, pgx.ErrTxClosed)
 
-// live is an error once the transaction has ended, or its connection is put back.
+// live is an error once the transaction has ended, or its connection is put back. Of
+// one that is shared only the session knows whether it is still open.
 func (t *Tx) live() error {
 	switch {
-	case t.ended:
+	case t.ended || len(t.left) > 0:
 		return pgx.ErrTxClosed
-	case t.conn.session() == nil:
+	case !t.conn.shared() && t.conn.session() == nil:
 		return errTxPut
 	default:
 		return nil
@@ -39,11 +42,21 @@ func (t *Tx) live() error {
 }
 
 // use is the connection's, for a transaction that is live.
-func (t *Tx) use(ctx context.Context) (use, error) {
+func (t *Tx) use(ctx context.Context) (u use, err error) {
 	if err := t.live(); err != nil {
-		return use{}, err
+		return u, err
 	}
-	return t.conn.use(ctx, false)
+	u, err = t.conn.use(ctx, false)
+	switch {
+	case errors.Is(err, ErrNotLeased), errors.Is(err, ErrRolledBack):
+		return u, fmt.Errorf("%w: %w", err, pgx.ErrTxClosed)
+	case err != nil:
+		return u, err
+	case t.conn.shared() && u.s.place(t.tx) < 0:
+		u.end()
+		return u, pgx.ErrTxClosed
+	}
+	return u, nil
 }
 
 // Begin begins a savepoint.
@@ -64,51 +77,85 @@ func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
 // ctx that has ended it rolls back, as Rollback does then, and returns ctx's error.
 // After the end it is an error that is pgx.ErrTxClosed, and safe.
 func (t *Tx) Commit(ctx context.Context) error {
-	if ctx.Err() != nil {
-		if err := t.abandon(ctx); err != nil {
-			return err
-		}
-		return fmt.Errorf("commit: %w", endedError(ctx))
+	if ctx.Err() == nil {
+		return t.end(ctx, t.tx.Commit)
 	}
-	return t.end(ctx, t.tx.Commit)
+	if err := t.leave(); err != nil {
+		return err
+	}
+	return fmt.Errorf("commit: %w", endedError(ctx))
 }
 
 // Rollback rolls back, and puts the connection back if the transaction has it.
-// With a ctx that has ended it leaves the first to the pool, which does it before
-// the connection is used again: it costs nobody a connection, and is no error. After
-// the end it is an error that is pgx.ErrTxClosed, and safe, so that it can be
-// deferred.
+// With a ctx that has ended, or while somebody else uses a shared connection, it
+// leaves the first to the pool, which does it before the connection is used again:
+// it costs nobody a connection, and is no error. After the end it is an error that is
+// pgx.ErrTxClosed, and safe, so that it can be deferred.
 func (t *Tx) Rollback(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return t.abandon(ctx)
+		return t.leave()
 	}
-	return t.end(ctx, t.tx.Rollback)
+	switch err := t.end(ctx, t.tx.Rollback); {
+	case errors.Is(err, ErrBusy):
+		return t.leave()
+	default:
+		return err
+	}
 }
 
 func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
 	u, err := t.use(ctx)
 	if err != nil {
+		t.giveUp(err)
 		return err
 	}
 	u.owner = t.owner
 	defer u.end()
-	t.ended = true
-	u.s.ended(t)
+	t.over()
+	u.s.ended(t.tx)
 	return u.explain(how(u.ctx))
 }
 
-// abandon leaves the rollback to the next use of the connection, or to its put.
-func (t *Tx) abandon(ctx context.Context) error {
+// giveUp is for a transaction that was over already: its lease goes back all the
+// same, and if that has ended too, its end may wait for a word.
+func (t *Tx) giveUp(err error) {
+	if !errors.Is(err, pgx.ErrTxClosed) || !t.conn.shared() {
+		return
+	}
+	t.over()
+	if t.owner {
+		t.conn.Release()
+	}
+}
+
+// over notes the end of the transaction. False: it had ended.
+func (t *Tx) over() bool {
+	if !t.conn.shared() {
+		t.ended = true
+		return true
+	}
+	select {
+	case t.left <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave leaves the rollback to the next use of the connection, or to its put.
+func (t *Tx) leave() error {
 	if err := t.live(); err != nil {
 		return err
 	}
-	u, err := t.conn.turn(ctx, false)
-	if err != nil {
-		return err
+	if !t.over() {
+		return pgx.ErrTxClosed
 	}
-	u.owner = t.owner
-	defer u.end()
-	t.ended = true
+	if !t.conn.shared() {
+		t.conn.session().leave(t.tx)
+	}
+	if t.owner {
+		t.conn.Release()
+	}
 	return nil
 }
 
@@ -160,22 +207,20 @@ func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 
 // Query runs a query; the rows must be closed before the next statement.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := t.live(); err != nil {
+	u, err := t.use(ctx)
+	if err != nil {
 		return failed{err}, err
 	}
-	return t.conn.query(ctx, false, func(ctx context.Context, _ *session) (pgx.Rows, error) {
-		return t.tx.Query(ctx, sql, args...)
-	})
+	return u.query(func() (pgx.Rows, error) { return t.tx.Query(u.ctx, sql, args...) })
 }
 
 // QueryRow runs a query for one row; errors come from Scan.
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := t.live(); err != nil {
+	u, err := t.use(ctx)
+	if err != nil {
 		return failed{err}
 	}
-	return t.conn.queryRow(ctx, false, func(ctx context.Context, _ *session) pgx.Row {
-		return t.tx.QueryRow(ctx, sql, args...)
-	})
+	return u.queryRow(func() pgx.Row { return t.tx.QueryRow(u.ctx, sql, args...) })
 }
 
 // LargeObjects is of no use once the connection is put back; what it gave

@@ -14,7 +14,7 @@ import (
 
 // Exec runs a statement; see [pgx.Conn.Exec].
 func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
@@ -26,26 +26,22 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 // to their end, or fail; see [pgx.Conn.Query]. The rows of an error carry that
 // error.
 func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return failed{err}, err
 	}
-	return c.query(ctx, true, func(ctx context.Context, s *session) (pgx.Rows, error) {
-		return s.conn.Query(ctx, sql, args...)
-	})
+	return c.query(ctx, true, sql, args)
 }
 
 // QueryRow runs a query for one row. Its connection is put back when the row is
 // scanned, also if Scan panics: a row that is never scanned keeps it. Errors come
 // from Scan. See [pgx.Conn.QueryRow].
 func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return failed{err}
 	}
-	return c.queryRow(ctx, true, func(ctx context.Context, s *session) pgx.Row {
-		return s.conn.QueryRow(ctx, sql, args...)
-	})
+	return c.queryRow(ctx, true, sql, args)
 }
 
 // SendBatch sends the statements of a batch. Its connection is put back when the
@@ -53,7 +49,7 @@ func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // transaction is committed or rolled back. Errors come from the results. See
 // [pgx.Conn.SendBatch].
 func (p *Pool) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
@@ -67,7 +63,7 @@ func (p *Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.BeginTx(ctx
 
 // BeginTx begins a transaction with options; see [Pool.Begin].
 func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +72,7 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 
 // CopyFrom copies rows into a table; see [pgx.Conn.CopyFrom].
 func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -87,7 +83,7 @@ func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 // Ping asks the server for a sign of life on one connection; see
 // [pgx.Conn.Ping].
 func (p *Pool) Ping(ctx context.Context) error {
-	c, err := p.Acquire(ctx)
+	c, err := p.borrow(ctx)
 	if err != nil {
 		return err
 	}
