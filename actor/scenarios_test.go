@@ -164,8 +164,9 @@ func jump(t *testing.T, s *Supervisor[*thing], by time.Duration) {
 	require.True(t, ok)
 }
 
-// The time of a lease is over as its holder returns it: either the put wins, or what ends
-// the lease does. The resource is closed or killed, and once.
+// The time of a lease is over as its holder returns it, be it the lease's own, that of
+// CloseAll, or the resource's: either the put wins, or what ends the lease does. The
+// resource is kept, closed or killed, and once.
 func TestScenario41ExpiryRacesThePut(t *testing.T) {
 	for _, key := range []any{nil, "k"} {
 		won := map[string]int{}
@@ -173,6 +174,12 @@ func TestScenario41ExpiryRacesThePut(t *testing.T) {
 			inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) { won[b.revocationRacesPut(key, around[round%len(around)])]++ })
 		}
 		t.Logf("key %v, CloseAll: %v", key, won)
+		assert.Len(t, won, 2, "each wins at times")
+		clear(won)
+		for round := range 20 * len(around) {
+			inBed(t, Config[*thing]{MaxOpen: 1, MaxLease: time.Second}, func(b *bed) { won[b.maxLeaseRacesPut(key, around[round%len(around)])]++ })
+		}
+		t.Logf("key %v, MaxLease: %v", key, won)
 		assert.Len(t, won, 2, "each wins at times")
 		for _, late := range around {
 			inBed(t, Config[*thing]{MaxOpen: 1, MaxAge: time.Hour}, func(b *bed) { b.expiryRacesPut(key, late) })
@@ -207,10 +214,36 @@ func (b *bed) revocationRacesPut(key any, late time.Duration) string {
 	require.True(b, errors.As(closed, &left), "%v", closed)
 	assert.Len(b, left.Leases, 1)
 	if put != nil { // it does not wait for the desk's word, so it may not know yet
-		assert.Equal(b, ErrClosed, put)
+		assert.ErrorIs(b, put, ErrRevoked)
+		assert.ErrorIs(b, put, ErrClosed)
 	}
 	assert.Equal(b, "closed 0, killed 1", ended)
 	return "CloseAll"
+}
+
+// maxLeaseRacesPut puts a lease when its own time is over, or that much later, and says
+// who has won. In any case who waits is served.
+func (b *bed) maxLeaseRacesPut(key any, late time.Duration) string {
+	l := b.getKey(key).lease()
+	w := b.get()
+	time.Sleep(time.Second + late)
+	put := l.Put()
+	assert.Equal(b, ErrNotLeased, l.Put(), "whoever has won")
+	next := w.lease()
+	killed := b.thing(1).kills.Load()
+	assert.Equal(b, killed, next.Value().id-1, "the same resource, or the one in its place")
+	b.put(next)
+	if killed == 0 {
+		assert.NoError(b, put)
+		assert.LessOrEqual(b, late, time.Duration(0))
+		return "the put"
+	}
+	if put != nil || late > 0 { // it does not wait for the desk's word, so it may not know yet
+		assert.ErrorIs(b, put, ErrRevoked)
+		assert.NotErrorIs(b, put, ErrClosed)
+	}
+	assert.GreaterOrEqual(b, late, time.Duration(0))
+	return "MaxLease"
 }
 
 // expiryRacesPut puts a lease when the resource's time is over, or that much later: it is

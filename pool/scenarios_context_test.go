@@ -97,7 +97,9 @@ func TestScenario19CancelledMidQuery(t *testing.T) {
 
 			c = get(t, p)
 			defer c.Release()
-			assert.Equal(t, policy == pool.CancelQuery, int(pid(c)) == before, "kept")
+			if policy == pool.CloseConn { // CancelQuery keeps it if the server is in time
+				assert.NotEqual(t, before, int(pid(c)))
+			}
 			assert.EqualValues(t, 'I', c.Conn().PgConn().TxStatus())
 			var n int
 			require.NoError(t, c.QueryRow(background(t), "select count(*) from t").Scan(&n))
@@ -117,9 +119,8 @@ func TestScenario19CancelledMidQuery(t *testing.T) {
 func TestScenario20LateCancel(t *testing.T) {
 	p, _ := threaded(t, 1, 1)
 	ctx := background(t)
-	before := backend(t, p)
 	cancelled := 0
-	for i := range 2000 {
+	for i := range 1000 {
 		late, cancel := context.WithTimeout(ctx, time.Duration(i%40)*50*time.Microsecond)
 		_, err := p.Exec(late, "select pg_sleep(0.001)")
 		if err != nil {
@@ -130,9 +131,10 @@ func TestScenario20LateCancel(t *testing.T) {
 		_, err = p.Exec(ctx, "select 1")
 		require.NoError(t, err, "statement %d, after %d cancels", i, cancelled)
 	}
-	t.Logf("%d cancelled", cancelled)
+	opened := int(p.Stat().NewConnsCount())
+	t.Logf("%d cancelled on %d connections", cancelled, opened)
 	assert.Positive(t, cancelled)
-	assert.Equal(t, before, backend(t, p))
+	assert.Less(t, opened, 2+cancelled/10, "a cancel costs its connection only if the server takes longer than the grace")
 }
 
 // Ten thousand give up at once, while connections come back: none is lost.
