@@ -40,7 +40,8 @@ func (c *Conn) Release() {
 }
 
 // Conn returns the connection itself, nil once it is put back. It must not be
-// used after that. Under a key nobody keeps others from using it at the same time.
+// used after that. Under a key nobody keeps others from using it at the same time; and
+// a rollback that was left to the pool, see [Tx.Rollback], has not been done for it.
 func (c *Conn) Conn() *pgx.Conn {
 	if c == nil {
 		return nil
