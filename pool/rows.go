@@ -64,7 +64,7 @@ func (u use) queryRow(send func() pgx.Row) pgx.Row {
 	return u.s.keepRow(u, row)
 }
 
-// query runs a query for rows that an owner has put the connection back.
+// query is Query; with owner, its rows put the connection back.
 func (c *Conn) query(ctx context.Context, owner bool, sql string, args []any) (pgx.Rows, error) {
 	u, err := c.use(ctx, owner)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *Conn) query(ctx context.Context, owner bool, sql string, args []any) (p
 	return u.query(func() (pgx.Rows, error) { return u.s.conn.Query(u.ctx, sql, args...) })
 }
 
-// queryRow runs a query for a row that an owner has put the connection back.
+// queryRow is QueryRow; with owner, its row puts the connection back.
 func (c *Conn) queryRow(ctx context.Context, owner bool, sql string, args []any) pgx.Row {
 	u, err := c.use(ctx, owner)
 	if err != nil {
