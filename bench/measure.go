@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A plan says how long studies take.
+type plan struct {
+	Rounds int           `json:"rounds"` // how often the peers take turns
+	Turn   time.Duration `json:"turn_ns"`
+}
+
+var (
+	whole = plan{Rounds: 10, Turn: 25 * time.Millisecond}
+	smoke = plan{Rounds: 2, Turn: 2 * time.Millisecond}
+)
+
+// measure has the peers of a setting take turns, A B C A B C, so that what slows the
+// machine for a while slows all of them.
+func (pl plan) measure(ctx context.Context, l *lab, s setting) ([]contender, error) {
+	all := make([]contender, len(s.peers))
+	for i, p := range s.peers {
+		all[i] = contender{Peer: p.name, Samples: map[string][]float64{}}
+		t, err := s.measure(ctx, l, p)
+		if err == nil {
+			all[i].turn = t
+			all[i].n, err = pl.size(s, t)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	rounds := pl.Rounds
+	if s.most > 0 {
+		rounds = min(rounds, s.most)
+	}
+	for range rounds {
+		for i := range all {
+			if err := all[i].take(); err != nil {
+				return nil, fmt.Errorf("%s: %w", all[i].Peer, err)
+			}
+		}
+	}
+	return all, nil
+}
+
+// size finds how many operations a turn has, which warms up too.
+func (pl plan) size(s setting, t turn) (int, error) {
+	if s.most > 0 {
+		return 1, nil
+	}
+	for n := max(64, s.least); ; {
+		began := time.Now()
+		if _, err := t(n); err != nil {
+			return 0, err
+		}
+		took := max(time.Since(began), time.Microsecond)
+		if took >= pl.Turn/2 {
+			return max(s.least, int(float64(n)*float64(pl.Turn)/float64(took))), nil
+		}
+		n = min(n*16, max(n*2, int(float64(n)*float64(pl.Turn)/float64(took))))
+	}
+}
+
+// A contender is a peer in a setting, and what its turns have measured.
+type contender struct {
+	Peer    string               `json:"peer"`
+	Samples map[string][]float64 `json:"samples"` // by unit, one value for each round
+
+	turn turn
+	n    int
+}
+
+func (c *contender) take() error {
+	s, err := c.turn(c.n)
+	for unit, value := range s {
+		c.Samples[unit] = append(c.Samples[unit], value)
+	}
+	return err
+}

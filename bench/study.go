@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pgactor/pgactor/pool/pooltest"
+)
+
+// A study measures one thing in several settings.
+type study struct {
+	name     string   // on the command line, and of the Go benchmark
+	title    string   // above the table
+	units    []string // what is shown, the most important first
+	settings []setting
+}
+
+// A setting is one row of a study: what is measured, under which conditions, of whom.
+type setting struct {
+	params  []param
+	peers   []peer
+	measure func(ctx context.Context, l *lab, p peer) (turn, error)
+	least   int // operations in a turn
+	most    int // if not 0: operations in a turn, and rounds
+}
+
+type param struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+func (s setting) String() string {
+	parts := make([]string, len(s.params))
+	for i, p := range s.params {
+		parts[i] = p.Name + "=" + p.Value
+	}
+	return strings.Join(parts, "/")
+}
+
+// A turn does n operations, and says what they took.
+type turn func(n int) (sample, error)
+
+// connections is the limit of pools that say no other.
+const connections = 8
+
+// A lab is where studies are made: the server, and the pools, which stay open for all
+// studies.
+type lab struct {
+	server  *pooltest.Server
+	version string // of the server
+	slow    *pooltest.Proxy
+	rigs    map[string]*rig
+}
+
+func newLab(ctx context.Context) (*lab, error) {
+	server, err := pooltest.Start(ctx, pooltest.AllowInstall(), pooltest.WithSetting("max_connections", "300"))
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{server: server, rigs: map[string]*rig{}}
+	if err := l.prepare(ctx); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *lab) prepare(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, l.server.ConnString())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	l.version = conn.PgConn().ParameterStatus("server_version")
+	if _, err := conn.Exec(ctx, makeTable); err != nil {
+		return err
+	}
+	l.slow, err = pooltest.NewProxy(l.server.ConnString())
+	if err == nil {
+		l.slow.Delay(pooltest.ToClient, proxyDelay)
+	}
+	return err
+}
+
+func (l *lab) close() error {
+	for _, r := range l.rigs {
+		r.close()
+	}
+	if l.slow != nil {
+		l.slow.Close()
+	}
+	return l.server.Close()
+}
+
+// rig is a peer's pool with all connections open, as others have left it.
+func (l *lab) rig(ctx context.Context, p peer, c conditions) (*rig, error) {
+	key := fmt.Sprint(p.name, c)
+	if r := l.rigs[key]; r != nil {
+		return r, nil
+	}
+	r, err := p.open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	l.rigs[key] = r
+	return r, r.fill(ctx, c.limit)
+}
+
+func (l *lab) fast() conditions {
+	return conditions{connString: l.server.ConnString(), limit: connections}
+}
+func (l *lab) far() conditions {
+	return conditions{connString: l.slow.ConnString(), limit: connections}
+}
+
+// studies are all there are, in the order of the report.
+func studies() []study {
+	return []study{getPut(), keys(), tracking(), waits(), cancels(), bursts(), queries(), proxied(), work(), footprint(), limits(), crowds()}
+}
