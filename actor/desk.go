@@ -11,13 +11,14 @@ import (
 type desk[R any] struct {
 	*Supervisor[R]
 	machine *machine[R]
-	timer   *time.Timer
+	timer   *time.Timer   // sends a wake, so that there is one channel less to wait for
 	clock   time.Duration // read once a wake
 	next    time.Duration // what the timer is set to
 }
 
 func newDesk[R any](s *Supervisor[R]) *desk[R] {
-	d := &desk[R]{Supervisor: s, timer: time.NewTimer(0), next: never}
+	d := &desk[R]{Supervisor: s, next: never}
+	d.timer = time.AfterFunc(never, func() { s.send(message[R]{kind: wakeMessage}) })
 	d.machine = newMachine[R](s.cfg, d)
 	d.machine.sup = s
 	return d
@@ -46,19 +47,19 @@ func (d *desk[R]) run() {
 // wait blocks until something happens, and handles it. What lies on the shelf
 // while the gate is shut is a put that raced the shutting.
 func (d *desk[R]) wait() {
-	var raced chan *slot[R]
-	if d.machine.shut {
-		raced = d.idle
+	if !d.machine.shut {
+		msg := <-d.inbox
+		d.clock = d.now()
+		d.handle(msg)
+		return
 	}
 	select {
 	case msg := <-d.inbox:
 		d.clock = d.now()
 		d.handle(msg)
-	case sl := <-raced:
+	case sl := <-d.idle:
 		d.clock = d.now()
 		d.machine.put(d.clock, sl, Keep, ReasonNone)
-	case <-d.timer.C:
-		d.clock, d.next = d.now(), never
 	}
 }
 
@@ -95,7 +96,7 @@ func (d *desk[R]) handle(msg message[R]) {
 		m.put(now, msg.slot, msg.verdict, msg.why)
 	case nudgeMessage:
 		m.nudged()
-	case lowMessage: // settle sees it
+	case wakeMessage: // settle sees what there is to do
 	case reportMessage:
 		m.reported(now, msg.job)
 	case askMessage:

@@ -162,7 +162,7 @@ func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], e
 func (s *Supervisor[R]) tellLow() {
 	select {
 	case <-s.low:
-		s.send(message[R]{kind: lowMessage})
+		s.send(message[R]{kind: wakeMessage})
 	default:
 	}
 }

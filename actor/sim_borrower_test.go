@@ -193,7 +193,7 @@ func (b *simBorrower) tell(w *simWorld) {
 			w.low, b.pc = false, pcTold
 		}
 	case pcTold:
-		w.send(simMessage{kind: lowMessage})
+		w.send(simMessage{kind: wakeMessage})
 		b.note(w, "tells of too few")
 		b.pc = pcFit
 	}

@@ -98,7 +98,7 @@ func (w *simWorld) handle() {
 		m.put(now, msg.slot, msg.verdict, msg.why)
 	case nudgeMessage:
 		m.nudged()
-	case lowMessage:
+	case wakeMessage:
 	case reportMessage:
 		w.heard(w.helperOf(msg.job))
 		m.reported(now, msg.job)

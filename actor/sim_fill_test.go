@@ -70,7 +70,7 @@ func (w *simWorld) tellsOfTooFew() bool {
 		}
 	}
 	for _, msg := range w.inbox {
-		if msg.kind == lowMessage {
+		if msg.kind == wakeMessage {
 			return true
 		}
 	}

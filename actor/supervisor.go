@@ -46,7 +46,7 @@ const (
 	cancelMessage                    // ticket: its borrower gave up
 	putMessage                       // slot, verdict, why
 	nudgeMessage                     // a recalled slot lies on the shelf
-	lowMessage                       // fewer than MinIdle lie on the shelf
+	wakeMessage                      // something is due, or fewer than MinIdle lie on the shelf
 	reportMessage                    // job: a helper is done
 	askMessage                       // ask: a question, answered by running it
 )
