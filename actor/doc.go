@@ -23,6 +23,27 @@
 //	            borrower ──put──▶ inbox ──▶ supervisor
 //	            helper ──report──▶ inbox ──▶ supervisor
 //
+// # The channels
+//
+// These are all there are. Only the supervisor closes one.
+//
+//	inbox    borrowers, helpers, the timer → supervisor: a message
+//	idle     the shelf, whoever puts → whoever gets: a slot
+//	gate     the supervisor's alone, a token inside: shut; others read its len
+//	low      the supervisor → one borrower: a token, whoever finds too few left takes it and tells
+//	reply    one for each ticket, supervisor → its borrower: the one answer
+//	tickets  borrower → borrower: used tickets
+//	recall   one for each slot, only ever closed: bring it to the desk
+//	gone     one for each slot, only ever closed: it is no longer yours
+//	share    one for each bound key, holder → holder: the note of rule 12
+//	over     holder → holder: a use that outlasted its lease has been brought back
+//	closed   only ever closed: the actor has ended
+//	events   supervisor → reporter: what OnEvent is told
+//
+// A question, such as Stat, brings a reply channel of its own. Replies have room for
+// the one answer they get, and an event for which there is no room is dropped: so the
+// supervisor blocks nowhere but where it waits for something to do.
+//
 // # Concurrency
 //
 // A slot, the record of one resource, has one owner at any moment: the

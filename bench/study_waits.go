@@ -59,7 +59,7 @@ func cancels() study {
 	for _, h := range []holding{holdYield, holdSleep} {
 		s.settings = append(s.settings, setting{
 			params: []param{{"hold", h.name}},
-			peers:  []peer{pgactor, rivalPgxpool, databaseSQL},
+			peers:  []peer{pgactor, rivalPgxpool, databaseSQL, channel},
 			least:  opsEach * impatients,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
 				r, err := l.rig(ctx, p, l.fast())

@@ -113,3 +113,27 @@ func ExamplePool_CloseAll() {
 	}
 	// Output: 1 lease revoked: context deadline exceeded
 }
+
+// A query that is given up is cancelled on the server too, and its connection goes on.
+func ExampleCancelPolicy() {
+	ctx := context.Background()
+	p, err := pool.NewThreaded(ctx, 1, 1, server.ConnString())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.CloseAll(ctx)
+
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	_, err = p.Exec(short, "select pg_sleep(60)")
+	fmt.Println("given up:", errors.Is(err, context.DeadlineExceeded))
+
+	var one int
+	err = p.QueryRow(ctx, "select 1").Scan(&one)
+	fmt.Println("next query:", one, err)
+	fmt.Println("connections opened:", p.Stat().NewConnsCount())
+	// Output:
+	// given up: true
+	// next query: 1 <nil>
+	// connections opened: 1
+}
