@@ -13,7 +13,8 @@ import (
 //	go test ./pool -run TestBadDays -v
 //
 // bad_days_server_test.go has the days of servers and networks, bad_days_cancel_test.go
-// those of statements that take too long, bad_days_holder_test.go those of holders.
+// those of statements that take too long, bad_days_holder_test.go those of holders,
+// bad_days_session_test.go those of sessions.
 func TestBadDays(t *testing.T) {
 	var table strings.Builder
 	for _, day := range []struct {
@@ -30,6 +31,8 @@ func TestBadDays(t *testing.T) {
 		{"close while somebody waits", ": 5 do, one connection is out", closeWithWaiters},
 		{"every holder waits for another", ", 2 on 2 connections, `TrackLeases`", everyHolderWaits},
 		{"burst at slow dials", ": 50 requests of 2 ms, a dial takes 150 ms, limit 50", burstAtSlowDials},
+		{"session turns read-only", " in a failover, `target_session_attrs=read-write`, then 10 writes", turnsReadOnly},
+		{"released in a transaction", ", 10 times", releasedInTransaction},
 	} {
 		t.Run(day.name, func(t *testing.T) {
 			o := day.play(t)
