@@ -101,6 +101,14 @@ func list(leases []LeaseInfo, all int) string {
 	return b.String()
 }
 
+// endedBy says that ctx ended the wait.
+func (e *WaitError) endedBy(ctx context.Context) {
+	e.Err = ctx.Err()
+	if cause := context.Cause(ctx); cause != e.Err {
+		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
+	}
+}
+
 // Error tells what was waited for, and how things stood at the end.
 func (e *WaitError) Error() string {
 	return fmt.Sprintf("%v after %v: %v (%s)", e.Err, round(e.Waited), e.Cause, e.text())

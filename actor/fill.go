@@ -17,6 +17,11 @@ func (m *machine[R]) mayFill(now time.Duration) bool {
 	return m.outage.failures == 0 || len(m.ready) > 0 || now >= m.refillAt
 }
 
+// filled says whether the minimum is open.
+func (m *machine[R]) filled() bool {
+	return m.usable >= min(max(m.cfg.MinOpen, m.cfg.MinIdle), m.cfg.MaxOpen)
+}
+
 // answerReady answers those who wait for the minimum: it is open, or in an
 // outage that nobody is kept waiting for.
 func (m *machine[R]) answerReady(now time.Duration) {
@@ -24,7 +29,7 @@ func (m *machine[R]) answerReady(now time.Duration) {
 	switch {
 	case len(m.ready) == 0:
 		return
-	case m.usable >= min(max(m.cfg.MinOpen, m.cfg.MinIdle), m.cfg.MaxOpen):
+	case m.filled():
 	case m.stuck(now):
 		err = unavailable(m.outage.err)
 	default:

@@ -331,10 +331,7 @@ func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[
 		return answer[R]{err: endedError("get", ctx)}
 	}
 	if w, ok := a.err.(*WaitError); ok {
-		w.Err = ctx.Err()
-		if cause := context.Cause(ctx); cause != w.Err {
-			w.Err = fmt.Errorf("%w: %w", w.Err, cause)
-		}
+		w.endedBy(ctx)
 	}
 	return a
 }

@@ -185,12 +185,31 @@ func (s *Supervisor[R]) Pause(ctx context.Context) error {
 
 func (s *Supervisor[R]) waitFor(ctx context.Context, w want) error {
 	if ctx.Err() != nil {
-		return endedError("wait", ctx)
+		return s.tooLate(ctx, w)
 	}
 	t := s.ticket()
 	t.ctx, t.asks = ctx, w
 	_, err := s.request(ctx, t)
 	return err
+}
+
+// tooLate is the error of a call whose context had ended before. It tells what the call
+// would have waited for, as if the context had ended a moment later.
+func (s *Supervisor[R]) tooLate(ctx context.Context, w want) error {
+	e, ok := ask(s, func(m *machine[R], now time.Duration) *WaitError {
+		if w == forMinimum && m.filled() || w == forQuiet && m.leased() == 0 {
+			return nil // for nothing
+		}
+		return m.waitError(now, &ticket[R]{asks: w, wait: waiting[R]{since: now}})
+	})
+	switch {
+	case !ok:
+		return ErrClosed
+	case e == nil:
+		return endedError("wait", ctx)
+	}
+	e.endedBy(ctx)
+	return s.explain(e)
 }
 
 // Resume ends a pause; those who wait are served. Without a pause it does

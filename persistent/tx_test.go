@@ -168,8 +168,13 @@ func TestRawTransactions(t *testing.T) {
 	require.ErrorContains(t, err, "begun by a statement of its own")
 	_, err = c.Begin(ctx)
 	require.ErrorContains(t, err, "begun by a statement of its own")
+	var b pgx.Batch
+	b.BeginTx(pgx.TxOptions{})
+	results := p.SendBatch(ctx, &b)
+	require.ErrorContains(t, results.Close(), "begun by a statement of its own")
+	require.ErrorIs(t, results.Tx().Commit(ctx), pgx.ErrTxClosed)
 	exec(t, c, ctx, "commit")
-	require.Equal(t, 1, sum(), "the refusal did it no harm")
+	require.Equal(t, 1, sum(), "the refusals did it no harm")
 
 	tx := begin(t, c, ctx)
 	exec(t, tx, ctx, "insert into n values (2)")

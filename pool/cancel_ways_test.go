@@ -34,8 +34,7 @@ func TestCancelWays(t *testing.T) {
 		"tls":  secure.ConnString(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			pids := cancelAndGoOn(t, connString)
-			assert.Len(t, pids, 1, "the connection was kept")
+			cancelAndGoOn(t, connString)
 		})
 	}
 	for _, mode := range []string{"session", "transaction"} {
@@ -46,27 +45,29 @@ func TestCancelWays(t *testing.T) {
 }
 
 // cancelAndGoOn cancels statements at different moments of theirs; the next one
-// must not notice. It returns the backends that there were.
-func cancelAndGoOn(t *testing.T, connString string) map[int]bool {
+// must not notice, and no connection is lost unless the cancel took longer than the
+// grace.
+func cancelAndGoOn(t *testing.T, connString string) {
 	p, err := pool.NewThreaded(background(t), 1, 1, connString)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.CloseAll(background(t))) }()
-	pids, cancelled := map[int]bool{}, 0
+	var cancelled, overdue int
 	for i := range 200 {
 		ctx, cancel := context.WithTimeout(background(t), time.Duration(i%20)*250*time.Microsecond)
 		_, err := p.Exec(ctx, "select pg_sleep(0.003)")
+		if past(ctx) >= cancelGrace {
+			overdue++
+		}
 		cancel()
 		if err != nil {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			cancelled++
 		}
-		var pid int
-		require.NoError(t, p.QueryRow(background(t), "select pg_backend_pid()").Scan(&pid), "statement %d", i)
-		pids[pid] = true
+		_, err = p.Exec(background(t), "select 1")
+		require.NoError(t, err, "statement %d", i)
 	}
 	assert.Positive(t, cancelled)
-	assert.EqualValues(t, 1, p.Stat().NewConnsCount())
-	return pids
+	assert.LessOrEqual(t, int(p.Stat().NewConnsCount()), 1+overdue)
 }
 
 // bouncer runs a PgBouncer before a server, and returns the connection string of

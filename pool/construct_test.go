@@ -120,7 +120,8 @@ func (a *admin) onlyTwo() string {
 	return u.String()
 }
 
-// The server lets one connection in and leaves the other standing.
+// The server lets one connection in and leaves the other standing. The context may
+// end before the constructor begins to wait, as the other does from the start.
 func constructorEndsWithItsContext(t *testing.T) {
 	door := newDoor(t)
 	ctx, cancel := context.WithCancel(background(t))
@@ -129,12 +130,15 @@ func constructorEndsWithItsContext(t *testing.T) {
 		<-door.knocked
 		cancel()
 	}()
-	p, err := pool.NewThreaded(ctx, 2, 2, door.url)
-	require.Nil(t, p)
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorIs(t, err, pool.ErrUnavailable)
-	var wait *pool.WaitError
-	require.ErrorAs(t, err, &wait)
+	for _, ctx := range []context.Context{ctx, ended()} {
+		p, err := pool.NewThreaded(ctx, 2, 2, door.url)
+		require.Nil(t, p)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, pool.ErrUnavailable)
+		var wait *pool.WaitError
+		require.ErrorAs(t, err, &wait)
+		require.Equal(t, 2, wait.Limit)
+	}
 }
 
 // A connection that is being closed still takes one of the places. Here it takes

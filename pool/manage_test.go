@@ -3,8 +3,10 @@ package pool_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/require"
 )
@@ -52,6 +54,54 @@ func TestMaxConnLifetime(t *testing.T) {
 	get(t, p).Release()
 	a.await(0)
 	require.EqualValues(t, 1, p.Stat().MaxLifetimeDestroyCount())
+}
+
+// A jitter below a second has each of eight, opened together, end at a moment of its
+// own.
+func TestMaxConnLifetimeJitter(t *testing.T) {
+	const n, lifetime, jitter = 8, time.Hour, 900 * time.Millisecond
+	ends := map[time.Duration]bool{}
+	closed := make(chan time.Duration, n)
+	var began time.Time
+	inBubble(t, func(c *pool.Config) {
+		began = time.Now()
+		c.MaxConns, c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.MaxConnIdleTime = n, lifetime, jitter, 0
+		c.BeforeClose = func(*pgx.Conn) { closed <- time.Since(began) }
+	}, func(b *bubble) {
+		var held []*pool.Conn
+		for range n {
+			held = append(held, b.get())
+		}
+		for _, c := range held {
+			c.Release()
+		}
+		require.Zero(b, time.Since(began))
+		time.Sleep(lifetime + jitter)
+		synctest.Wait()
+		for range n {
+			end := <-closed
+			require.GreaterOrEqual(b, end, lifetime)
+			ends[end] = true
+		}
+	})
+	require.Len(t, ends, n)
+}
+
+// A client who comes again and again while connections are checked finds one each time:
+// none is opened for him.
+func TestChecksHideNobody(t *testing.T) {
+	var seen pings
+	p, _ := configured(t, func(c *pool.Config) {
+		c.MaxConns, c.KeepAlive, c.HealthCheckPeriod = 10, true, time.Millisecond
+		c.ConnConfig.DialFunc = seen.dial
+	})
+	rest(t, p, 2)
+	for began := time.Now(); seen.n.Load() < 20; {
+		require.Less(t, time.Since(began), wide, "nothing is checked")
+		_, err := p.Exec(background(t), "select pg_sleep(0.002)")
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 2, p.Stat().NewConnsCount())
 }
 
 func TestMaxConnIdleTime(t *testing.T) {

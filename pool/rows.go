@@ -155,14 +155,20 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 	lasts := false
 	defer u.endUnless(&lasts)
 	var results pgx.BatchResults
-	if top := u.s.nesting(c); top != nil {
+	switch top := u.s.nesting(c); {
+	case top != nil:
 		results = top.SendBatch(u.ctx, b)
-	} else {
+	case c.shared() && begins(b) && u.s.conn.PgConn().TxStatus() != idle:
+		return pgx.FailedBatchResults(b, errOpenTransaction)
+	default:
 		results = u.s.conn.SendBatch(u.ctx, b)
 	}
 	lasts = true
 	return u.keepResults(results)
 }
+
+// begins says whether a batch begins a transaction, which only pgx knows.
+func begins(b *pgx.Batch) bool { return pgx.FailedBatchResults(b, nil).Tx() != nil }
 
 // keepResults has results end the use, which lasts until then.
 func (u *use) keepResults(results pgx.BatchResults) pgx.BatchResults {

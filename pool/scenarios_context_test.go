@@ -91,14 +91,21 @@ func TestScenario19CancelledMidQuery(t *testing.T) {
 				failed <- err
 			}()
 			a.awaitStatement(uint32(before))
+			began := time.Now()
 			cancel()
 			require.ErrorIs(t, <-failed, context.Canceled)
+			took := time.Since(began)
 			require.NoError(t, p.PutConn(c))
 
 			c = get(t, p)
 			defer c.Release()
-			if policy == pool.CloseConn { // CancelQuery keeps it if the server is in time
-				assert.NotEqual(t, before, int(pid(c)))
+			switch kept := before == int(pid(c)); {
+			case policy == pool.CloseConn:
+				assert.False(t, kept)
+			case took < cancelGrace:
+				assert.True(t, kept)
+			default:
+				t.Logf("the server took %v for the cancel: kept is %t", took, kept)
 			}
 			assert.EqualValues(t, 'I', c.Conn().PgConn().TxStatus())
 			var n int
@@ -115,26 +122,30 @@ func TestScenario19CancelledMidQuery(t *testing.T) {
 }
 
 // Contexts end at about the same time as their statements: no statement of the next
-// borrower is hit by the cancel.
+// borrower is hit by the cancel. And none costs a connection, unless the server had not
+// done it within the grace: there are machines that busy.
 func TestScenario20LateCancel(t *testing.T) {
 	p, _ := threaded(t, 1, 1)
-	ctx := background(t)
-	cancelled := 0
-	for i := range 1000 {
-		late, cancel := context.WithTimeout(ctx, time.Duration(i%40)*50*time.Microsecond)
+	var cancelled, overdue int
+	// Each has the server make a process for the cancel, which takes a busy machine long.
+	for i, began := 0, time.Now(); i < 2000 && time.Since(began) < 15*time.Second; i++ {
+		late, cancel := context.WithTimeout(context.Background(), time.Duration(i%40)*50*time.Microsecond)
 		_, err := p.Exec(late, "select pg_sleep(0.001)")
 		if err != nil {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			cancelled++
 		}
+		if past(late) >= cancelGrace {
+			overdue++
+		}
 		cancel()
-		_, err = p.Exec(ctx, "select 1")
+		_, err = p.Exec(background(t), "select 1")
 		require.NoError(t, err, "statement %d, after %d cancels", i, cancelled)
 	}
 	opened := int(p.Stat().NewConnsCount())
-	t.Logf("%d cancelled on %d connections", cancelled, opened)
+	t.Logf("%d cancelled on %d connections; %d took longer than the grace", cancelled, opened, overdue)
 	assert.Positive(t, cancelled)
-	assert.Less(t, opened, 2+cancelled/10, "a cancel costs its connection only if the server takes longer than the grace")
+	assert.LessOrEqual(t, opened, 1+overdue)
 }
 
 // Ten thousand give up at once, while connections come back: none is lost.
