@@ -21,7 +21,7 @@ type use struct {
 	stop   context.CancelFunc // of ctx
 	ended  error              // of ctx, if it had ended before the use did
 	owner  bool               // puts conn back then
-	within bool               // another use, which goes on after it
+	within *batchResults      // that it is part of, and that go on after it
 }
 
 // use begins one, which must be ended; without one an owner puts the connection
@@ -66,13 +66,6 @@ func (c *Conn) shared() bool { return c.lease().Key() != nil }
 // lasts says that the use goes on after the call: its results are open.
 func (u *use) lasts(doing string) { u.conn.lease().Doing(doing) }
 
-// part is a use within u, for results that are part of others.
-func (u *use) part() use {
-	p := *u
-	p.within, p.owner, p.stop = true, false, nil
-	return p
-}
-
 // end ends the use. Calling it again does nothing.
 func (u *use) end() {
 	c := u.conn
@@ -83,7 +76,7 @@ func (u *use) end() {
 	if u.ctx.Err() != nil {
 		u.ended = endedError(u.ctx)
 	}
-	if u.within {
+	if u.within != nil {
 		return
 	}
 	if u.stop != nil {
