@@ -45,6 +45,29 @@ func (a *admin) fail(c *pool.Conn) error {
 	return <-failed
 }
 
+// TestAlarmOfHelpers: a rollback, or a hook, that finds the server's goodbye has the
+// others looked at too, without anybody asking for them.
+func TestAlarmOfHelpers(t *testing.T) {
+	for name, dirty := range map[string]bool{"rollback": true, "ResetSession": false} {
+		p, a := configured(t, func(c *pool.Config) {
+			c.MaxConns = 3
+			c.ResetSession = func(ctx context.Context, c *pgx.Conn) error { return c.Ping(ctx) }
+		})
+		rest(t, p, 3)
+		c := get(t, p)
+		if dirty {
+			_, err := c.Begin(background(t))
+			require.NoError(t, err)
+		}
+		_, err := a.conn.Exec(background(t), `select pg_terminate_backend(pid) from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid()`)
+		require.NoError(t, err)
+		a.await(0)
+		c.Release()
+		require.Eventually(t, func() bool { return p.Stat().TotalConns() == 0 }, wide, time.Millisecond, name)
+	}
+}
+
 func (a *admin) awaitStatement(pid uint32) {
 	require.Eventually(a.t, func() bool {
 		var n int
