@@ -19,7 +19,7 @@ type use struct {
 	s      *session
 	ctx    context.Context    // for the statement: it also ends with the lease
 	stop   context.CancelFunc // of ctx
-	ended  error              // of ctx, if it had ended before the use did
+	ended  error              // once it is over: what had ended before it did, see reason
 	owner  bool               // puts conn back then
 	within *batchResults      // that it is part of, and that go on after it
 }
@@ -73,9 +73,7 @@ func (u *use) end() {
 		return
 	}
 	u.conn = nil
-	if u.ctx.Err() != nil {
-		u.ended = endedError(u.ctx)
-	}
+	u.ended = u.reason()
 	if u.within != nil {
 		return
 	}
@@ -95,21 +93,31 @@ func (u *use) endUnless(lasts *bool) {
 	}
 }
 
+// reason is why the use fails, if it does: its connection was revoked, or the context
+// of the statement has ended.
+func (u *use) reason() error {
+	if err := u.s.revoked(); err != nil {
+		return err
+	}
+	if u.ctx.Err() != nil {
+		return endedError(u.ctx)
+	}
+	return nil
+}
+
 // explain adds the error of the statement's context to what the server says of a
 // statement that was cancelled, and ErrRevoked to what comes of a revoked connection.
 func (u *use) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if gone := u.s.revoked(); gone != nil {
-		return fmt.Errorf("%w: %w", gone, err)
-	}
 	ended := u.ended
 	if u.conn != nil { // else the session may be another's by now
 		u.s.notice(err)
-		if u.ctx.Err() != nil {
-			ended = endedError(u.ctx)
-		}
+		ended = u.reason()
+	}
+	if ended == ErrRevoked {
+		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return explain(ended, err)
 }
