@@ -79,9 +79,13 @@ func (s *session) stale() bool { return s.readOnly && s.pool.config.wantsWrites(
 // validate asks the server again what it was asked after connecting. If the answer
 // has changed, as by a failover, it has for all connections that are as old.
 func (s *session) validate(ctx context.Context) error {
-	if err := s.pool.config.ConnConfig.ValidateConnect(ctx, s.conn.PgConn()); err != nil {
+	switch err := s.pool.config.ConnConfig.ValidateConnect(ctx, s.conn.PgConn()); {
+	case err == nil:
+		s.readOnly = false
+		return nil
+	case s.conn.IsClosed(): // no answer
+		return err
+	default:
 		return fmt.Errorf("%w: %w", actor.ErrStale, err)
 	}
-	s.readOnly = false
-	return nil
 }

@@ -104,6 +104,34 @@ func TestReadOnlyRetiresAGeneration(t *testing.T) {
 	}
 }
 
+// TestReadOnlyAndBroken: a connection that is asked, and does not answer, says nothing
+// of the others.
+func TestReadOnlyAndBroken(t *testing.T) {
+	a := newAdmin(t)
+	config, err := pool.ParseConfig(a.url + "&target_session_attrs=read-write")
+	require.NoError(t, err)
+	closed := make(chan pool.Reason, 10)
+	config.OnEvent = func(e pool.Event) {
+		if e.Kind == pool.EventClosed {
+			closed <- e.Reason
+		}
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	rest(t, p, 2)
+	c := get(t, p)
+	_, err = c.Exec(background(t), "set default_transaction_read_only = on")
+	require.NoError(t, err)
+	_, err = c.Exec(background(t), "create table t ()")
+	require.ErrorContains(t, err, "25006")
+	a.terminate(pid(c))
+	c.Release()
+	require.Equal(t, pool.ReasonUnfit, <-closed)
+	require.NoError(t, p.Ping(background(t)))
+	require.EqualValues(t, 2, p.Stat().NewConnsCount(), "the other goes on")
+}
+
 // TestReadOnlyTransaction: one that was begun as such is no failover.
 func TestReadOnlyTransaction(t *testing.T) {
 	a := newAdmin(t)
