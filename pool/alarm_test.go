@@ -1,11 +1,17 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,6 +72,62 @@ func TestAlarmOfHelpers(t *testing.T) {
 		c.Release()
 		require.Eventually(t, func() bool { return p.Stat().TotalConns() == 0 }, wide, time.Millisecond, name)
 	}
+}
+
+// TestHostsThatAreNotUp: what the first of two hosts says of itself, on the way to the
+// second, is no alarm about connections to that.
+func TestHostsThatAreNotUp(t *testing.T) {
+	down, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, down.Close()) })
+	go func() {
+		for {
+			conn, err := down.Accept()
+			if err != nil {
+				return
+			}
+			b := pgproto3.NewBackend(conn, conn)
+			_, _ = b.ReceiveStartupMessage()
+			b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "57P03", Message: "starting up"})
+			_ = b.Flush()
+			_ = conn.Close()
+		}
+	}()
+	var pings atomic.Int64
+	p, _ := configured(t, func(c *pool.Config) {
+		cc := c.ConnConfig
+		cc.Fallbacks = []*pgconn.FallbackConfig{{Host: cc.Host, Port: cc.Port, TLSConfig: cc.TLSConfig}}
+		cc.Host, cc.Port = "127.0.0.1", uint16(down.Addr().(*net.TCPAddr).Port)
+		dial := cc.DialFunc
+		cc.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return pingCounter{conn, &pings}, err
+		}
+		c.MaxConns = 2
+	})
+	rest(t, p, 2)
+	c := get(t, p)
+	require.NoError(t, c.Conn().Close(background(t)))
+	c.Release()
+	require.Eventually(t, func() bool { s := p.Stat(); return s.TotalConns() == 1 && s.ClosingConns() == 0 }, wide, time.Millisecond)
+	require.NoError(t, p.CloseAll(background(t)))
+	assert.Zero(t, pings.Load())
+}
+
+type pingCounter struct {
+	net.Conn
+	pings *atomic.Int64
+}
+
+func (c pingCounter) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("-- ping")) {
+		c.pings.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c pingCounter) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn()
 }
 
 func (a *admin) awaitStatement(pid uint32) {
