@@ -1,6 +1,9 @@
 package actor
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrAlarm is for Clean and Check, and for what Judge has a helper do: an error that
 // is ErrAlarm closes the resource as any error does, and has the others checked, as
@@ -14,16 +17,17 @@ var ErrStale = errors.New("its generation is stale")
 
 // alarm puts in doubt what is known to work since before now, unless sl is so
 // itself: then its failure is no news. What rests is checked; what is lent is proved
-// by its use.
-func (m *machine[R]) alarm(sl *slot[R]) {
-	if sl.desk.alarms == m.alarms && !sl.desk.recalled {
-		m.alarms++
-		m.round.doubt = true
+// by its use: if it was lent since the last alarm, its failure is news again.
+func (m *machine[R]) alarm(now time.Duration, sl *slot[R]) {
+	if sl.desk.recalled || sl.desk.alarms < m.alarms && sl.since <= m.alarmed {
+		return
 	}
+	m.alarms++
+	m.alarmed, m.round.doubt = now, true
 }
 
 // learn is what a mend tells of other slots.
-func (m *machine[R]) learn(j *job[R]) {
+func (m *machine[R]) learn(now time.Duration, j *job[R]) {
 	sl := j.slot
 	switch {
 	case j.err == nil:
@@ -31,7 +35,7 @@ func (m *machine[R]) learn(j *job[R]) {
 	case errors.Is(j.err, ErrStale) && !sl.desk.recalled:
 		m.reset()
 	case errors.Is(j.err, ErrAlarm):
-		m.alarm(sl)
+		m.alarm(now, sl)
 	}
 }
 

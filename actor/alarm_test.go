@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -86,6 +87,28 @@ func TestAlarmOfNewResources(t *testing.T) {
 		b.put(old[1])
 		assert.Empty(b, numbers(checked))
 		assert.Equal(b, []int64{1, 2}, b.closed())
+	})
+}
+
+// TestAlarmOfWhatWasLentThen: what was lent during an alarm, and again since, tells of
+// the next one.
+func TestAlarmOfWhatWasLentThen(t *testing.T) {
+	var broken atomic.Int64
+	cfg, checked := alarmed(3, &broken)
+	cfg.Look = func(*thing) Verdict { return Keep }
+	inBed(t, cfg, func(b *bed) {
+		all := b.leases(3)
+		time.Sleep(time.Second)
+		broken.Store(1)
+		b.put(all[0])
+		b.put(all[1])
+		b.put(all[2])
+		assert.Empty(b, numbers(checked), "proved by its use")
+		time.Sleep(time.Hour)
+		l := b.get().lease()
+		broken.Store(l.Value().id)
+		b.put(l)
+		assert.Len(b, numbers(checked), 1, "an hour later")
 	})
 }
 

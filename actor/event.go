@@ -99,7 +99,8 @@ func (e Event) String() string {
 		fmt.Fprintf(&s, ": %v", e.Reason)
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&s, ": %v", e.Err)
+		line, _, _ := strings.Cut(e.Err.Error(), "\n") // of a panic, without its stack
+		fmt.Fprintf(&s, ": %s", line)
 	}
 	return s.String()
 }

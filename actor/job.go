@@ -204,7 +204,7 @@ func (m *machine[R]) mended(now time.Duration, j *job[R]) {
 		m.vetted(j)
 	}
 	m.keepPromise(j)
-	m.learn(j)
+	m.learn(now, j)
 	switch {
 	case j.freed:
 		m.startClose(now, j.slot, true, ReasonOverdue, nil)

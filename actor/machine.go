@@ -37,6 +37,7 @@ type machine[R any] struct {
 	sweep    bool          // somebody may have put a recalled slot on the shelf
 	tainted  bool          // a tainted slot may be in the hands
 	alarms   uint64        // stamps dials and checks: what was begun before the last is in doubt
+	alarmed  time.Duration // when that was
 	expiry   time.Duration // nothing expires before
 	overlong time.Duration // no lease lasts too long before
 
@@ -187,7 +188,7 @@ func (m *machine[R]) back(now time.Duration, sl *slot[R], v Verdict, why Reason)
 	switch {
 	case v >= Discard || sl.desk.recalled:
 		if v == Alarm {
-			m.alarm(sl)
+			m.alarm(now, sl)
 		}
 		m.close(now, sl, why, nil)
 	case m.end.closing:

@@ -243,5 +243,7 @@ func TestEventNames(t *testing.T) {
 	assert.Equal(t, "unknown event", EventKind(0).String())
 	assert.Equal(t, "unknown event", (EventEnded + 1).String())
 	assert.Equal(t, "unknown reason", (ReasonUsed + 1).String())
+	panicked := Event{Kind: EventOpenFailed, Err: panicError("Open", "no")}
+	assert.Equal(t, "open failed: Open panicked: no", panicked.String(), "one line, without the stack")
 	assert.EqualError(t, whole(errServer, errUnfit), errServer.Error()+"; unfit")
 }

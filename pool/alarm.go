@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"syscall"
@@ -49,6 +50,17 @@ func (s *session) unlucky() actor.Verdict {
 	return actor.Discard
 }
 
+// warn is the error of a helper, and the alarm if it is that of a broken connection.
+func (s *session) warn(err error) error {
+	if err == nil || !s.conn.IsClosed() {
+		return err
+	}
+	if s.notice(err); s.alarmed {
+		return fmt.Errorf("%w (%w)", err, actor.ErrAlarm)
+	}
+	return err
+}
+
 // wantsWrites says that the configuration asks for a server that takes writes.
 func (c *Config) wantsWrites() bool {
 	f := c.ConnConfig.ValidateConnect
@@ -67,9 +79,13 @@ func (s *session) stale() bool { return s.readOnly && s.pool.config.wantsWrites(
 // validate asks the server again what it was asked after connecting. If the answer
 // has changed, as by a failover, it has for all connections that are as old.
 func (s *session) validate(ctx context.Context) error {
-	if err := s.pool.config.ConnConfig.ValidateConnect(ctx, s.conn.PgConn()); err != nil {
-		return errors.Join(actor.ErrStale, err)
+	switch err := s.pool.config.ConnConfig.ValidateConnect(ctx, s.conn.PgConn()); {
+	case err == nil:
+		s.readOnly = false
+		return nil
+	case s.conn.IsClosed(): // no answer
+		return err
+	default:
+		return fmt.Errorf("%w: %w", actor.ErrStale, err)
 	}
-	s.readOnly = false
-	return nil
 }

@@ -104,3 +104,19 @@ func TestMaxLeaseTimeOfAKey(t *testing.T) {
 	require.ErrorIs(t, p.PutConn(two), pool.ErrRevoked)
 	get(t, p, pool.WithKey("k")).Release()
 }
+
+// What became of a connection after its rows were closed is not their error.
+func TestRowsDoNotShareTheFateOfTheNextLease(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.MaxLeaseTime = 1, 100*time.Millisecond })
+	rows, err := p.Query(background(t), "select 1 / (2 - n) from generate_series(1, 3) n")
+	require.NoError(t, err)
+	for rows.Next() {
+	}
+	require.ErrorContains(t, rows.Err(), "22012")
+	next := get(t, p)
+	_, err = next.Exec(background(t), sleeps)
+	require.ErrorIs(t, err, pool.ErrRevoked)
+	require.ErrorContains(t, rows.Err(), "22012")
+	require.NotErrorIs(t, rows.Err(), pool.ErrRevoked)
+	require.ErrorIs(t, p.PutConn(next), pool.ErrRevoked)
+}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -91,6 +92,9 @@ type poolRows struct {
 
 // Close closes the rows and ends the use of the connection.
 func (r *poolRows) Close() {
+	if r.use.cut() != nil {
+		return
+	}
 	defer r.use.end()
 	r.Rows.Close()
 	if r.use.conn != nil {
@@ -99,6 +103,9 @@ func (r *poolRows) Close() {
 }
 
 func (r *poolRows) Next() bool {
+	if r.use.cut() != nil {
+		return false
+	}
 	if r.Rows.Next() {
 		return true
 	}
@@ -107,6 +114,9 @@ func (r *poolRows) Next() bool {
 }
 
 func (r *poolRows) Scan(dest ...any) error {
+	if err := r.use.cut(); err != nil {
+		return err
+	}
 	err := r.Rows.Scan(dest...)
 	if err != nil {
 		r.Close()
@@ -115,6 +125,9 @@ func (r *poolRows) Scan(dest ...any) error {
 }
 
 func (r *poolRows) Values() ([]any, error) {
+	if err := r.use.cut(); err != nil {
+		return nil, err
+	}
 	values, err := r.Rows.Values()
 	if err != nil {
 		r.Close()
@@ -123,11 +136,30 @@ func (r *poolRows) Values() ([]any, error) {
 }
 
 // Err is the error that ended the rows.
-func (r *poolRows) Err() error { return r.use.explain(r.Rows.Err()) }
+func (r *poolRows) Err() error {
+	if err := r.use.cut(); err != nil {
+		return err
+	}
+	return r.use.explain(r.Rows.Err())
+}
+
+func (r *poolRows) RawValues() [][]byte {
+	if r.use.cut() != nil {
+		return nil
+	}
+	return r.Rows.RawValues()
+}
+
+func (r *poolRows) FieldDescriptions() []pgconn.FieldDescription {
+	if r.use.cut() != nil {
+		return nil
+	}
+	return r.Rows.FieldDescriptions()
+}
 
 // Conn is nil once the use of the connection is over.
 func (r *poolRows) Conn() *pgx.Conn {
-	if r.use.conn == nil {
+	if r.use.conn == nil || r.use.cut() != nil {
 		return nil
 	}
 	return r.Rows.Conn()
@@ -140,6 +172,9 @@ type poolRow struct {
 }
 
 func (r *poolRow) Scan(dest ...any) error {
+	if err := r.use.cut(); err != nil {
+		return err
+	}
 	defer r.use.end()
 	return r.use.explain(r.row.Scan(dest...))
 }
@@ -216,14 +251,34 @@ func (r *batchResults) Query() (pgx.Rows, error) {
 		err = r.use.explain(err)
 		return failed{err}, err
 	}
-	return &poolRows{Rows: rows, use: r.use.part()}, nil
+	return &poolRows{Rows: rows, use: r.part()}, nil
 }
 
 func (r *batchResults) QueryRow() pgx.Row {
 	if err := r.live(); err != nil {
 		return failed{err}
 	}
-	return &poolRow{row: r.BatchResults.QueryRow(), use: r.use.part()}
+	return &poolRow{row: r.BatchResults.QueryRow(), use: r.part()}
+}
+
+// part is a use within that of the results, for rows of theirs.
+func (r *batchResults) part() use {
+	u := r.use
+	u.within, u.owner, u.stop = r, false, nil
+	return u
+}
+
+// errCut is the answer of rows that were not read before the results that they are
+// part of were closed.
+var errCut = errors.New("the results of the batch are closed")
+
+// cut is an error if the rows are part of results that are closed, and were not
+// themselves: pgx would read on, on a connection that may be another's.
+func (u *use) cut() error {
+	if r := u.within; r == nil || u.conn == nil || !r.closed && r.live() == nil {
+		return nil
+	}
+	return errCut
 }
 
 // Close closes the results and ends the use of the connection.

@@ -64,6 +64,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	opened = true
+	s.alarmed, s.readOnly = false, false // what hosts said that it was not connected to
 	s.met(conn)
 	return s, s.afterConnect(ctx)
 }

@@ -19,9 +19,9 @@ type use struct {
 	s      *session
 	ctx    context.Context    // for the statement: it also ends with the lease
 	stop   context.CancelFunc // of ctx
-	ended  error              // of ctx, if it had ended before the use did
+	ended  error              // once it is over: what had ended before it did, see reason
 	owner  bool               // puts conn back then
-	within bool               // another use, which goes on after it
+	within *batchResults      // that it is part of, and that go on after it
 }
 
 // use begins one, which must be ended; without one an owner puts the connection
@@ -66,13 +66,6 @@ func (c *Conn) shared() bool { return c.lease().Key() != nil }
 // lasts says that the use goes on after the call: its results are open.
 func (u *use) lasts(doing string) { u.conn.lease().Doing(doing) }
 
-// part is a use within u, for results that are part of others.
-func (u *use) part() use {
-	p := *u
-	p.within, p.owner, p.stop = true, false, nil
-	return p
-}
-
 // end ends the use. Calling it again does nothing.
 func (u *use) end() {
 	c := u.conn
@@ -80,10 +73,8 @@ func (u *use) end() {
 		return
 	}
 	u.conn = nil
-	if u.ctx.Err() != nil {
-		u.ended = endedError(u.ctx)
-	}
-	if u.within {
+	u.ended = u.reason()
+	if u.within != nil {
 		return
 	}
 	if u.stop != nil {
@@ -102,21 +93,31 @@ func (u *use) endUnless(lasts *bool) {
 	}
 }
 
+// reason is why the use fails, if it does: its connection was revoked, or the context
+// of the statement has ended.
+func (u *use) reason() error {
+	if err := u.s.revoked(); err != nil {
+		return err
+	}
+	if u.ctx.Err() != nil {
+		return endedError(u.ctx)
+	}
+	return nil
+}
+
 // explain adds the error of the statement's context to what the server says of a
 // statement that was cancelled, and ErrRevoked to what comes of a revoked connection.
 func (u *use) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if gone := u.s.revoked(); gone != nil {
-		return fmt.Errorf("%w: %w", gone, err)
-	}
 	ended := u.ended
 	if u.conn != nil { // else the session may be another's by now
 		u.s.notice(err)
-		if u.ctx.Err() != nil {
-			ended = endedError(u.ctx)
-		}
+		ended = u.reason()
+	}
+	if ended == ErrRevoked {
+		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return explain(ended, err)
 }
