@@ -124,8 +124,9 @@ type Config[R any] struct {
 
 	// MaxLease is how long a lease may last, under a key from the time it was bound:
 	// then its resource is killed under whoever uses it, and its place is free. A put
-	// that comes later gets a [*RevokedError]. The key gets another resource when all
-	// who hold it have put that. Every get and put passes the desk then,
+	// that comes later gets a [*RevokedError], and so does who comes for the key until
+	// all who held it have put it, or for MaxLease once more: a lease that is lost does
+	// not cost its key for ever. Every get and put passes the desk then,
 	// which costs one or two microseconds. Zero: no limit.
 	MaxLease time.Duration
 

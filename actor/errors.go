@@ -46,8 +46,8 @@ var (
 	// use. The error is a [*BusyError].
 	ErrBusy = errors.New("shared resource is in use")
 
-	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed.
-	// The error is a [*RevokedError].
+	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed,
+	// and to a get with its key (see [Request]). The error is a [*RevokedError].
 	ErrRevoked = errors.New("lease revoked")
 
 	// ErrNotLeased is the answer to a lease that has been put back already.
@@ -147,8 +147,8 @@ func (e *CloseError) Error() string {
 func (e *CloseError) Unwrap() error { return e.Err }
 
 // A RevokedError is the answer to a put, a Use or a Take of a lease that was revoked:
-// its resource was killed, and there is nothing to give back. It is ErrRevoked, and
-// if CloseAll did it ErrClosed too.
+// its resource was killed, and there is nothing to give back; or to a get with the key
+// of such leases. It is ErrRevoked, and if CloseAll did it ErrClosed too.
 type RevokedError struct {
 	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
 	Held   time.Duration // how long the lease had lasted; of CloseAll, at least

@@ -37,6 +37,7 @@ type simThing struct {
 	moved     int           // step at which it last went to a borrower or came from one
 	late      bool          // its dial's place was given up
 	revoked   bool
+	died      time.Duration // when that was
 	killed    bool
 	closed    bool
 }
