@@ -123,7 +123,8 @@ type simWorld struct {
 	// When the machine last counted the shelf.
 	lentThen, idleThen int
 
-	justPut int // on the shelf since the settle began
+	justPut   int // on the shelf since the settle began
+	justTaken int // off it since then, by who had read an open gate, though it is shut
 
 	steps int
 	trace simTrace
