@@ -23,7 +23,8 @@ var (
 	// failure of Open, if there was one.
 	ErrUnavailable = errors.New("no resource available")
 
-	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait. The error
+	// is a [*TooManyWaitingError].
 	ErrTooManyWaiting = errors.New("too many gets are waiting")
 
 	// ErrPaused is the answer to a get that does not wait while the supervisor
@@ -119,6 +120,18 @@ func (e *ExhaustedError) Error() string { return fmt.Sprintf("%v (%s)", ErrExhau
 
 // Unwrap gives errors.Is ErrExhausted.
 func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
+
+// A TooManyWaitingError is the answer to a get beyond Config.MaxWaiting. It is
+// ErrTooManyWaiting.
+type TooManyWaitingError struct{ Shortage }
+
+// Error tells how things stood.
+func (e *TooManyWaitingError) Error() string {
+	return fmt.Sprintf("%v (%s)", ErrTooManyWaiting, e.text())
+}
+
+// Unwrap gives errors.Is ErrTooManyWaiting.
+func (e *TooManyWaitingError) Unwrap() error { return ErrTooManyWaiting }
 
 // A CloseError is returned by CloseAll where something had to be left behind.
 type CloseError struct {

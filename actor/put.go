@@ -170,9 +170,9 @@ func (l *Lease[R]) end(sl *slot[R]) {
 // that ends with it, if there are any, else of all. If ctx has ended only the former
 // count, and that there are none is no error: they have gone back. Leases whose
 // resource was killed count as long as the key is bound to that (see [Request]), and
-// the put is a [*RevokedError]. With discard the
-// resource is closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
-// lease, [*KeyError], ErrClosed.
+// the put is a [*RevokedError]. With discard the resource is closed when the last is
+// put. It does not wait. Errors: ErrNotLeased if key has no lease, [*KeyError],
+// ErrClosed.
 func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error {
 	if err := checkKey(key); err != nil {
 		return err

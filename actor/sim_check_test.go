@@ -134,7 +134,7 @@ func (w *simWorld) checkError(b *simBorrower, err error) {
 	case errors.Is(err, ErrPaused):
 		w.must(w.paused && b.patience != Wait, "inv6RightError", "borrower %d gets %v", b.id, err)
 	case errors.Is(err, ErrTooManyWaiting):
-		w.checkTooMany(b)
+		w.checkTooMany(b, err)
 	case errors.Is(err, ErrExhausted):
 		w.checkExhausted(b)
 	case errors.Is(err, ErrRevoked):

@@ -23,7 +23,8 @@ var (
 	// wraps the failure, if there was one.
 	ErrUnavailable = actor.ErrUnavailable
 
-	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait. The error
+	// is a [*TooManyWaitingError].
 	ErrTooManyWaiting = actor.ErrTooManyWaiting
 
 	// ErrAcquireTimeout says that a get waited for Config.AcquireTimeout.
@@ -83,6 +84,8 @@ type (
 	// An ExhaustedError is the answer of a Simple pool of which every connection is
 	// lent.
 	ExhaustedError = actor.ExhaustedError
+	// A TooManyWaitingError is the answer to a get beyond Config.MaxWaiting.
+	TooManyWaitingError = actor.TooManyWaitingError
 	// A Shortage is how things stood when a get failed for want of a connection.
 	Shortage = actor.Shortage
 	// A RevokedError is the answer to a put of a connection that was revoked, and to a
