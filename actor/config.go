@@ -124,19 +124,21 @@ type Config[R any] struct {
 
 	// MaxLease is how long a lease may last, under a key from the time it was bound:
 	// then its resource is killed under whoever uses it, and its place is free. A put
-	// that comes later gets a [*RevokedError]. The key gets another resource when all
-	// who hold it have put that. Every get and put passes the desk then,
-	// which costs one or two microseconds. Zero: no limit.
+	// that comes later gets a [*RevokedError], and so does who comes for the key until
+	// all who held it have put it, or for MaxLease once more: a lease that is lost does
+	// not cost its key for ever. Every get and put passes the desk then, which costs one
+	// or two microseconds. Zero: no limit.
 	MaxLease time.Duration
 
 	// Track has every lease know who took it: see [LeaseInfo], which [Supervisor.Leases]
-	// lists, and a [*WaitError], an [*ExhaustedError] and a [*CloseError] hold. A lease
-	// that is garbage collected without a put counts in [Stat].Leaked; its resource stays
-	// lent, since the borrower may have kept it (MaxLease frees the place). One that is
-	// Tied to a context that can end is not counted: its context puts it. The cost is
-	// that of MaxLease, two or three allocations a get, and the walk of the stack, some
-	// microseconds in all. The garbage collector tells in a goroutine of its own, so in a
-	// testing/synctest bubble every lease must be put.
+	// lists, and a [*WaitError], an [*ExhaustedError], a [*TooManyWaitingError] and a
+	// [*CloseError] hold. A lease that is garbage collected without a put counts in
+	// [Stat].Leaked; its resource stays lent, since the borrower may have kept it
+	// (MaxLease frees the place). One that is Tied to a context that can end is not
+	// counted: its context puts it. The cost is that of MaxLease, two or three
+	// allocations a get, and the walk of the stack, some microseconds in all. The garbage
+	// collector tells in a goroutine of its own, so in a testing/synctest bubble every
+	// lease must be put.
 	Track bool
 
 	// Label is asked, with Track, what to call the borrower, in its goroutine with the
@@ -162,8 +164,8 @@ type Config[R any] struct {
 	KeepAlive bool
 
 	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets
-	// ErrTooManyWaiting. Those for whom resources are coming, or will be opened,
-	// do not count. Zero: no limit.
+	// ErrTooManyWaiting, a [*TooManyWaitingError]. Those for whom resources are coming,
+	// or will be opened, do not count. Zero: no limit.
 	MaxWaiting int
 
 	// GetTimeout is how long a get waits for a resource, whatever its context

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -19,9 +20,9 @@ func TestMaxWaitingRefusesTheNewcomer(t *testing.T) {
 		second := b.get()
 		second.waits()
 		for range 3 {
-			assert.Equal(b, ErrTooManyWaiting, b.get().fails())
+			assert.ErrorIs(b, b.get().fails(), ErrTooManyWaiting)
 		}
-		assert.Equal(b, ErrTooManyWaiting, b.getKey("k").fails())
+		assert.ErrorIs(b, b.getKey("k").fails(), ErrTooManyWaiting)
 		first.waits()
 		second.waits()
 		assert.EqualValues(b, 4, b.s.Stat().Refused)
@@ -29,12 +30,60 @@ func TestMaxWaitingRefusesTheNewcomer(t *testing.T) {
 		x = first.lease()
 		third := b.get()
 		third.waits()
-		assert.Equal(b, ErrTooManyWaiting, b.get().fails())
+		assert.ErrorIs(b, b.get().fails(), ErrTooManyWaiting)
 		b.put(x)
 		b.put(second.lease())
 		b.put(third.lease())
 		b.put(b.get().lease())
 		assert.EqualValues(b, 1, b.dials.Load())
+	})
+}
+
+// The error says how things stood, and with Track who holds what.
+func TestTooManyWaitingTellsHowThingsStand(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 2, MaxWaiting: 1}, func(b *bed) {
+		x := b.leases(2)
+		w := b.get()
+		w.waits()
+		time.Sleep(time.Second)
+		err := b.get().fails()
+		var e *TooManyWaitingError
+		require.ErrorAs(b, err, &e)
+		assert.Equal(b, Shortage{Limit: 2, Leased: 2, Waiting: 1, Oldest: time.Second}, e.Shortage)
+		assert.EqualError(b, err, "too many gets are waiting (2 leased of 2, 1 others waiting, oldest lease at least 1s)")
+		b.put(x[0])
+		b.put(w.lease())
+		b.put(x[1])
+	})
+	cfg, told := tracked(), make(chan Event, 100)
+	cfg.MaxOpen, cfg.MaxWaiting = 1, 1
+	cfg.OnEvent = func(e Event) { told <- e }
+	inBed(t, cfg, func(b *bed) {
+		x := takeOne(b, labelled(b, "orders"), Request{})
+		w := b.get()
+		w.waits()
+		time.Sleep(time.Second)
+		desk := b.holdDesk() // two come at once
+		late := []*pending{b.get(), b.get()}
+		synctest.Wait()
+		desk.goes()
+		for _, p := range late {
+			var e *TooManyWaitingError
+			require.ErrorAs(b, p.fails(), &e)
+			require.Len(b, e.Leases, 1)
+			assert.Equal(b, []any{taker, "orders", time.Second}, []any{e.Leases[0].Holder, e.Leases[0].Label, e.Leases[0].AtLeast})
+			e.Leases[0].Holder = "its own copy"
+		}
+		b.put(x)
+		b.put(w.lease())
+		refused := 0
+		for range len(told) {
+			if e := <-told; e.Kind == EventRefused {
+				refused++
+				assert.ErrorContains(b, e.Err, taker+" (orders)")
+			}
+		}
+		assert.Equal(b, 2, refused)
 	})
 }
 
@@ -52,7 +101,7 @@ func TestMaxWaitingAndAColdStart(t *testing.T) {
 			}
 			one := b.get()
 			one.waits()
-			assert.Equal(b, ErrTooManyWaiting, b.get().fails())
+			assert.ErrorIs(b, b.get().fails(), ErrTooManyWaiting)
 			for _, w := range all {
 				b.put(w.l)
 			}
@@ -70,7 +119,7 @@ func TestMaxWaitingLetsGoOnWhoHasWaited(t *testing.T) {
 		time.Sleep(time.Millisecond) // no dial is coming any more
 		line[0].waits()
 		line[1].waits()
-		assert.Equal(b, ErrTooManyWaiting, b.get().fails())
+		assert.ErrorIs(b, b.get().fails(), ErrTooManyWaiting)
 		time.Sleep(time.Second)
 		for _, w := range line {
 			b.put(w.lease())

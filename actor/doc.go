@@ -75,7 +75,9 @@
 //     serves everybody who waits for it. Between them its holders pass one note,
 //     in a channel of its own, that says whose turn it is; whoever has the note
 //     writes in it and puts it back at once. A reference is given back by whoever
-//     first notes its end: its borrower, or the end of its context.
+//     first notes its end: its borrower, or the end of its context. What was killed
+//     keeps its key until those who held it have let go of it, or for MaxLease: who
+//     comes meanwhile is refused, and holds nothing.
 //  13. The desk does not see what goes over the shelf. Who leaves too few there
 //     takes a token and tells, so one message is enough; what nobody needs is
 //     found by the fewest that were idle, not by how long one rested.

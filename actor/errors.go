@@ -23,7 +23,8 @@ var (
 	// failure of Open, if there was one.
 	ErrUnavailable = errors.New("no resource available")
 
-	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait. The error
+	// is a [*TooManyWaitingError].
 	ErrTooManyWaiting = errors.New("too many gets are waiting")
 
 	// ErrPaused is the answer to a get that does not wait while the supervisor
@@ -46,8 +47,8 @@ var (
 	// use. The error is a [*BusyError].
 	ErrBusy = errors.New("shared resource is in use")
 
-	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed.
-	// The error is a [*RevokedError].
+	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed,
+	// and to a get with its key (see [Request]). The error is a [*RevokedError].
 	ErrRevoked = errors.New("lease revoked")
 
 	// ErrNotLeased is the answer to a lease that has been put back already.
@@ -128,6 +129,18 @@ func (e *ExhaustedError) Error() string { return fmt.Sprintf("%v (%s)", ErrExhau
 // Unwrap gives errors.Is ErrExhausted.
 func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
 
+// A TooManyWaitingError is the answer to a get beyond Config.MaxWaiting. It is
+// ErrTooManyWaiting.
+type TooManyWaitingError struct{ Shortage }
+
+// Error tells how things stood.
+func (e *TooManyWaitingError) Error() string {
+	return fmt.Sprintf("%v (%s)", ErrTooManyWaiting, e.text())
+}
+
+// Unwrap gives errors.Is ErrTooManyWaiting.
+func (e *TooManyWaitingError) Unwrap() error { return ErrTooManyWaiting }
+
 // A CloseError is returned by CloseAll where something had to be left behind.
 type CloseError struct {
 	Err    error       // the error of the context that ended first; nil if none did
@@ -155,8 +168,8 @@ func (e *CloseError) Error() string {
 func (e *CloseError) Unwrap() error { return e.Err }
 
 // A RevokedError is the answer to a put, a Use or a Take of a lease that was revoked:
-// its resource was killed, and there is nothing to give back. It is ErrRevoked, and
-// if CloseAll did it ErrClosed too.
+// its resource was killed, and there is nothing to give back; or to a get with the key
+// of such leases. It is ErrRevoked, and if CloseAll did it ErrClosed too.
 type RevokedError struct {
 	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
 	Held   time.Duration // how long the lease had lasted; of CloseAll, at least

@@ -139,11 +139,18 @@ func (m *machine[R]) tellOfWait(err *WaitError) {
 
 // tellOfRefusal is the same for a request that is refused.
 func (m *machine[R]) tellOfRefusal(err error) {
-	if e, ok := err.(*ExhaustedError); ok && m.cfg.OnEvent != nil {
+	if m.cfg.OnEvent == nil {
+		return
+	}
+	switch e := err.(type) {
+	case *ExhaustedError:
+		told := *e
+		err = &told
+	case *TooManyWaitingError:
 		told := *e
 		err = &told
 	}
-	m.tell(Event{Kind: EventRefused, Err: err})
+	m.fx.tell(Event{Kind: EventRefused, Err: err})
 }
 
 // whole is an error made of two, either of which may be nil.

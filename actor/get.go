@@ -10,8 +10,11 @@ import (
 type Request struct {
 	// Key, if not nil, asks for the resource that is lent under this key, or
 	// binds one to it: until its last lease is put, everybody who asks with an
-	// equal key shares the resource, also if that was killed meanwhile: Use says so.
-	// Whatever is comparable may be a key.
+	// equal key shares the resource. If that is killed (see MaxLease and EndGrace of
+	// [Config]), who asks gets a [*RevokedError] until all who held it then have put it,
+	// or for MaxLease: on another resource, code that they call would take itself to
+	// be where they are. Then the key gets another resource. Whatever is comparable may
+	// be a key.
 	Key any
 
 	// Tied has the lease end with the context of its get, as if it were put: at
@@ -66,7 +69,7 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 
 // GetWith is Get with a choice of resource and patience. Further errors:
 // ErrExhausted for a request that does not wait, [*KeyError] for a key that
-// cannot be one.
+// cannot be one, [*RevokedError] for one whose resource was killed.
 func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], error) {
 	if err := s.checkRequest(r); err != nil {
 		return nil, err

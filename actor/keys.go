@@ -9,20 +9,24 @@ type binding[R any] struct {
 	slot     *slot[R]
 	holders  int
 	origins  []*origin     // of the leases, with Track
-	since    time.Duration // when it was bound
+	since    time.Duration // when it was bound; once its slot is killed, when it was
 	verdict  Verdict       // the worst that a holder gave
 	waiters  []*ticket[R]
 	promised *job[R] // a slot is being looked at for it
 	refused  int     // slots that Prepare refused for it, though they were proven
 }
 
-// share grants t the slot its key is bound to. Without one it files t under its
-// key, and says so. A bound key is served whatever its slot's recall says, and if
-// it is revoked: refusing the second get of a holder would deadlock it.
+// share answers t if its key is bound. Else it files t under its key, and says so. A
+// bound key is served whatever its slot's recall says: refusing the second get of a
+// holder would deadlock it. If it is revoked nobody shares it any more, see revoke.go.
 func (m *machine[R]) share(now time.Duration, t *ticket[R]) bool {
 	b := m.keys[t.key]
 	if b != nil && b.slot != nil {
-		m.hold(now, b, t)
+		if b.slot.desk.place == revoked {
+			m.refuseOne(t, b.slot.fate)
+		} else {
+			m.hold(now, b, t)
+		}
 		return true
 	}
 	if b == nil {
@@ -56,9 +60,7 @@ func (m *machine[R]) hold(now time.Duration, b *binding[R], t *ticket[R]) {
 		b.origins = append(b.origins, t.origin)
 	}
 	m.stats.leases++
-	if b.slot.desk.place != revoked {
-		b.slot.desk.place, b.slot.desk.seen = away, now
-	}
+	b.slot.desk.place, b.slot.desk.seen = away, now
 	m.fx.answer(t, answer[R]{slot: b.slot})
 }
 

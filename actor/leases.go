@@ -182,6 +182,8 @@ func (s *Supervisor[R]) explain(err error) error {
 		e.Leases = s.showAll(e.Leases)
 	case *ExhaustedError:
 		e.Leases = s.showAll(e.Leases)
+	case *TooManyWaitingError:
+		e.Leases = s.showAll(e.Leases)
 	case *CloseError:
 		e.Leases = s.showAll(e.Leases)
 	}

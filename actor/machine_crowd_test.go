@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestMachineMaxWaiting(t *testing.T) {
 	// refused are those who were told that there are too many.
 	refused := func(r *rig) (names []string) {
 		for i := range 100 {
-			if a, ok := r.answers[r.tickets[fmt.Sprint(i)]]; ok && a.err == ErrTooManyWaiting {
+			if a, ok := r.answers[r.tickets[fmt.Sprint(i)]]; ok && errors.Is(a.err, ErrTooManyWaiting) {
 				names = append(names, fmt.Sprint(i))
 			}
 		}

@@ -77,12 +77,89 @@ func TestMachineMaxLease(t *testing.T) {
 			r.want("start Kill #1")
 			r.put(1, Keep)
 			assert.Equal(r, 1, r.m.keys["k"].holders, "until all have put it")
+			for _, q := range []Request{k, {Key: "k", Patience: NoWait}, {Key: "k", Patience: TryOnly}} {
+				r.getWith("c", q)
+				r.settles(refusal("c", &RevokedError{Reason: ReasonHeld, Held: second}))
+			}
+			assert.Equal(r, 1, r.m.keys["k"].holders, "whoever comes")
 			r.put(1, Keep)
 			r.getWith("c", k)
 			r.settles("start Open")
 			r.report(dialJob, nil)
 			r.settles("grant c #2")
 			assert.Equal(r, 1, r.m.keys["k"].holders)
+		}},
+		{"who never puts it keeps the key for as long again", two, func(r *rig) {
+			k := Request{Key: "k"}
+			r.getWith("a", k)
+			r.getWith("b", k)
+			r.settle()
+			r.report(dialJob, nil)
+			r.settle()
+			r.pass(second)
+			r.report(killJob, nil)
+			r.settle()
+			assert.Equal(r, 2*second, r.next)
+			r.pass(second - 1)
+			r.did = nil
+			r.getWith("c", k)
+			r.want(refusal("c", &RevokedError{Reason: ReasonHeld, Held: second}))
+			r.pass(1)
+			assert.Equal(r, never, r.next, "the timer rests")
+			assert.Empty(r, r.m.keys)
+			r.getWith("c", k)
+			r.settles("start Open")
+			r.report(dialJob, nil)
+			r.settles("grant c #2")
+			for range 2 { // late
+				r.put(1, Discard)
+				r.m.takeAway(r.now, r.slot(1))
+				r.m.giveBack(r.now, r.slot(1), Discard, &origin{})
+				assert.ErrorIs(r, r.m.taken(r.now, r.slot(1)), ErrRevoked)
+			}
+			r.settles()
+			assert.Equal(r, 1, r.m.keys["k"].holders)
+			assert.Same(r, r.slot(2), r.m.keys["k"].slot)
+			r.put(2, Keep)
+			r.settles()
+			assert.Empty(r, r.m.keys)
+			assert.EqualValues(r, []uint64{2, 0, 1}, []uint64{r.m.stats.opened, r.m.stats.closed, r.m.stats.revoked})
+		}},
+		{"so does who holds what another's turn has cost", two, func(r *rig) {
+			k := Request{Key: "k"}
+			r.getWith("a", k)
+			r.getWith("b", k)
+			r.settle()
+			r.report(dialJob, nil)
+			r.settle()
+			r.pass(second / 2)
+			r.m.takeAway(r.now, r.slot(1))
+			r.settle()
+			assert.Equal(r, 1, r.m.keys["k"].holders)
+			r.pass(second - 1)
+			assert.NotEmpty(r, r.m.keys)
+			r.pass(1)
+			assert.Empty(r, r.m.keys)
+		}},
+		{"a key that is free again may be bound, and killed, and bound again", two, func(r *rig) {
+			k := Request{Key: "k"}
+			for id := range 3 {
+				r.getWith("a", k)
+				r.settle()
+				r.report(dialJob, nil)
+				r.settle()
+				assert.Same(r, r.slot(id+1), r.m.keys["k"].slot)
+				r.pass(second)
+				r.report(killJob, nil)
+				r.pass(second)
+				assert.Empty(r, r.m.keys)
+			}
+			r.did = nil
+			for id := range 3 {
+				r.put(id+1, Keep)
+			}
+			r.settles()
+			assert.Equal(r, []int{0, 0, 0}, []int{r.m.open, r.m.usable, r.m.closing})
 		}},
 		{"what is recalled, or lent in a pause or at the end, too", Config[int]{MaxLease: second, MaxOpen: 3}, func(r *rig) {
 			r.opens("a", "b")

@@ -168,9 +168,11 @@ func (l *Lease[R]) end(sl *slot[R]) {
 // PutKey puts the newest lease that key has, those that are their holder's Own (see
 // [Request]) aside: of those got with ctx, or with one
 // that ends with it, if there are any, else of all. If ctx has ended only the former
-// count, and that there are none is no error: they have gone back. With discard the
-// resource is closed when the last is put. It does not wait. Errors: ErrNotLeased if key has no
-// lease, [*KeyError], ErrClosed.
+// count, and that there are none is no error: they have gone back. Leases whose
+// resource was killed count as long as the key is bound to that (see [Request]), and
+// the put is a [*RevokedError]. With discard the resource is closed when the last is
+// put. It does not wait. Errors: ErrNotLeased if key has no lease, [*KeyError],
+// ErrClosed.
 func (s *Supervisor[R]) PutKey(ctx context.Context, key any, discard bool) error {
 	if err := checkKey(key); err != nil {
 		return err

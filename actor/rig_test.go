@@ -292,7 +292,10 @@ func (r rigEffects) answer(t *ticket[int], a answer[int]) {
 		r.note("grant %s #%d", name, a.slot.value)
 	} else {
 		err := a.err
-		if e, ok := err.(*ExhaustedError); ok {
+		switch e := err.(type) {
+		case *ExhaustedError:
+			err = e.Unwrap()
+		case *TooManyWaitingError:
 			err = e.Unwrap()
 		}
 		r.note("refuse %s: %v", name, err)

@@ -34,7 +34,7 @@ type crowd struct {
 	endures bool // all turns end in time: nothing is killed
 	turns   atomic.Int64
 	busy    atomic.Int64
-	dead    atomic.Int64 // uses of what was killed
+	dead    atomic.Int64 // uses and gets of what was killed
 	ended   atomic.Int64 // leases that their contexts ended
 	opens   atomic.Int64
 	kills   atomic.Int64
@@ -122,7 +122,12 @@ func (c *crowd) borrow(rng *rand.Rand, idles func()) {
 		close(canceller)
 	}
 	l, err := c.s.GetWith(ctx, q)
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrRevoked) && !c.endures: // those who hold it have not put it
+		c.dead.Add(1)
+		return
+	default:
 		if !errors.Is(err, context.Canceled) && err != errNotNow {
 			c.Errorf("get: %v", err)
 		}

@@ -108,17 +108,47 @@ func (b *simBorrower) overstay(w *simWorld) {
 	b.end(w, "stays too long")
 }
 
-// seize is the kill of what is taken away: those who share it share what is dead.
+// seize is the kill of what is taken away from all who share it.
 func (w *simWorld) seize(th *simThing) {
 	w.must(th.owner == theSharers, "inv2OneOwner", "thing %d is taken away from %s", th.id, simOwners[th.owner])
 	w.seized++
 }
 
-// deadKeyIsKept: the key of what was killed is nobody else's as long as b holds it.
+// deadKeyIsKept: the key of what was killed is nobody else's as long as b holds it,
+// but for no longer than a lease may last.
 func (w *simWorld) deadKeyIsKept(b *simBorrower) {
-	if b.key == 0 || w.closing {
+	if b.key == 0 || w.closing || w.tooLongDead(b.sl.value) {
 		return
 	}
 	k := w.m.keys[b.key]
 	w.must(k != nil && k.slot == b.sl, "inv12OneSlotPerKey", "borrower %d holds dead thing %d, key %d is free", b.id, b.sl.value.id, b.key)
+}
+
+// tooLongDead says that a thing that was killed keeps its key no longer.
+func (w *simWorld) tooLongDead(th *simThing) bool {
+	return th.revoked && w.pool.MaxLease > 0 && w.clock >= th.died+w.pool.MaxLease
+}
+
+// checkDeadKey: who comes for a key is told what became of the thing that it is bound
+// to, as long as somebody holds that.
+func (w *simWorld) checkDeadKey(b *simBorrower, err error) {
+	k := w.m.keys[b.key]
+	w.must(k != nil && k.slot != nil, "inv6RightError", "borrower %d gets %v, key %d is not bound", b.id, err, b.key)
+	th := k.slot.value
+	w.must(th.revoked && th.refs > 0 && th.key == b.key, "inv6RightError", "borrower %d gets %v, thing %d is alive, or not held", b.id, err, th.id)
+	w.must(err == k.slot.fate, "inv6RightError", "borrower %d gets %v, not what became of thing %d: %v", b.id, err, th.id, k.slot.fate)
+}
+
+// noKeyIsDeadForEver: what was killed gives up its key, and the timer is set for that.
+func (w *simWorld) noKeyIsDeadForEver() {
+	if w.pool.MaxLease == 0 {
+		return
+	}
+	for key := 1; key <= w.keys; key++ {
+		if k := w.m.keys[key]; k != nil && k.slot != nil && k.slot.value.revoked {
+			th := k.slot.value
+			w.must(!w.tooLongDead(th), "noKeyIsDeadForEver", "key %d is bound to thing %d, killed at %v", key, th.id, th.died)
+			w.must(w.next <= th.died+w.pool.MaxLease, "timerIsRight", "nothing is set for key %d, bound to dead thing %d", key, th.id)
+		}
+	}
 }

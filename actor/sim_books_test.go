@@ -147,6 +147,7 @@ func (w *simWorld) checkSettled() {
 		w.must(h.j.freed || w.next <= h.grace, "timerIsRight", "nothing is set for the grace of %s", jobNames[h.j.kind])
 	}
 	w.noLeaseIsOverlong()
+	w.noKeyIsDeadForEver()
 	if w.closing {
 		w.must(w.m.queue.len+len(w.m.ready)+w.m.hands.len() == 0, "inv10NobodyServedAtTheEnd", "somebody or something waits for a pool that closes")
 		w.must(!w.forced || w.m.end.answered || w.next <= w.forceAt, "inv10CloseAllReturns", "not even after its grace")

@@ -164,6 +164,9 @@ func (b *simBorrower) stepShelf(w *simWorld) {
 		}
 		w.move(b.sl, theShelf, aBorrower, b)
 		b.sl.uses++
+		if w.gate {
+			w.justTaken++
+		}
 		if !b.sl.value.revoked {
 			w.leases++
 		}

@@ -21,8 +21,7 @@ func (w *simWorld) checkAnswer(b *simBorrower, a answer[*simThing]) {
 	}
 	w.must(!w.closing, "inv10NobodyServedAtTheEnd", "borrower %d is served after CloseAll", b.id)
 	th := a.slot.value
-	dead := b.key > 0 && th.revoked && th.refs > 0 // its key is held by others still
-	w.must(!th.closed && !th.killed && (!th.revoked || dead), "inv2NeverLentAfterClose", "thing %d", th.id)
+	w.must(!th.closed && !th.killed && !th.revoked, "inv2NeverLentAfterClose", "thing %d", th.id)
 	if b.key == 0 {
 		w.inv5InOrderOfArrival(b)
 		w.checkGrant(b, a.slot)
@@ -51,7 +50,7 @@ func (w *simWorld) checkShare(b *simBorrower, sl *simSlot) {
 		w.move(sl, theDesk, theSharers, nil)
 		th.key, th.bound, th.lentAt = b.key, w.resets, w.clock
 		for _, o := range w.things {
-			w.must(o == th || o.refs == 0 || o.key != b.key, "inv12OneSlotPerKey",
+			w.must(o == th || o.refs == 0 || o.key != b.key || w.tooLongDead(o), "inv12OneSlotPerKey",
 				"key %d is bound to things %d and %d", b.key, o.id, th.id)
 		}
 	}
@@ -135,9 +134,11 @@ func (w *simWorld) checkError(b *simBorrower, err error) {
 	case errors.Is(err, ErrPaused):
 		w.must(w.paused && b.patience != Wait, "inv6RightError", "borrower %d gets %v", b.id, err)
 	case errors.Is(err, ErrTooManyWaiting):
-		w.checkTooMany(b)
+		w.checkTooMany(b, err)
 	case errors.Is(err, ErrExhausted):
 		w.checkExhausted(b)
+	case errors.Is(err, ErrRevoked):
+		w.checkDeadKey(b, err)
 	default:
 		w.checkUnavailable(b, err)
 	}

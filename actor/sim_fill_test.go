@@ -53,14 +53,15 @@ func (w *simWorld) dialIsDue(at time.Duration) bool {
 }
 
 // knownIdle leaves out what the desk will hear of: somebody has taken one and
-// is about to tell, or need not since something comes. Past a shut gate nobody
-// takes one.
+// is about to tell, or need not since something comes. Past a shut gate only who has
+// read it before takes one, and tells nobody: somebody waits then, and what ends his
+// wait brings the desk to look again.
 func (w *simWorld) knownIdle(at time.Duration) int {
 	dialing, mending := w.underWay()
 	if w.tellsOfTooFew() || !w.gate && (dialing+mending > 0 || w.out.failures > 0) {
 		return max(w.idle(), w.pool.MinIdle)
 	}
-	return w.idle()
+	return w.idle() + w.justTaken
 }
 
 func (w *simWorld) tellsOfTooFew() bool {

@@ -108,7 +108,7 @@ func (w *simWorld) killing(h *simHelper) {
 	if w.seizing == th {
 		w.seize(th)
 	}
-	th.revoked = true
+	th.revoked, th.died = true, w.clock
 	if w.forcing {
 		w.named++
 	}

@@ -1,6 +1,9 @@
 package actor
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Resize, MaxIdle, MaxWaiting and GetTimeout: how many there may be.
 
@@ -82,7 +85,10 @@ func (w *simWorld) maxIdleIsKept() {
 
 // checkTooMany: refused is the last of those who came since the last settle, if
 // more wait for borrowers than may.
-func (w *simWorld) checkTooMany(b *simBorrower) {
+func (w *simWorld) checkTooMany(b *simBorrower, err error) {
+	var e *TooManyWaitingError
+	w.must(errors.As(err, &e) && e.Limit == w.limit && e.Waiting == w.waiting()-1, "inv6RightError",
+		"borrower %d is refused, %d others wait, limit %d: %v", b.id, w.waiting()-1, w.limit, err)
 	w.must(w.crowded(), "maxWaitingIsKept", "borrower %d is refused, %d wait, %d come", b.id, w.waiting(), w.coming(w.clock))
 	w.must(b.arrival > w.settled, "maxWaitingIsKept", "borrower %d is refused, but has waited already", b.id)
 	for _, o := range w.borrowers {

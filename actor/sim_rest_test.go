@@ -45,7 +45,7 @@ func (w *simWorld) rollAge(most time.Duration) time.Duration {
 
 // beforeSettle counts what the settle must find expired.
 func (w *simWorld) beforeSettle() {
-	w.mostIdle, w.justPut = 0, 0
+	w.mostIdle, w.justPut, w.justTaken = 0, 0, 0
 	if w.closing {
 		return
 	}

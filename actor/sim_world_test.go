@@ -37,6 +37,7 @@ type simThing struct {
 	moved     int           // step at which it last went to a borrower or came from one
 	late      bool          // its dial's place was given up
 	revoked   bool
+	died      time.Duration // when that was
 	killed    bool
 	closed    bool
 }
@@ -122,7 +123,8 @@ type simWorld struct {
 	// When the machine last counted the shelf.
 	lentThen, idleThen int
 
-	justPut int // on the shelf since the settle began
+	justPut   int // on the shelf since the settle began
+	justTaken int // off it since then, by who had read an open gate, though it is shut
 
 	steps int
 	trace simTrace

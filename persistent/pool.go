@@ -117,9 +117,11 @@ func (p *Pool) Pool() *pool.Pool { return p.pool }
 // one, or the first that is put or opened, which is bound to it then. It returns a
 // handle of its own, and blocks until ctx ends at the latest. The handle ends with
 // its put or with ctx: then a statement that runs on it is cancelled, and a
-// connection that is used on nevertheless for 500 ms is closed; then everybody's use
-// of it under the identity is pool.ErrRevoked, until all references have gone back, so
-// that nobody goes on elsewhere unawares. Errors: ErrNoIdentity,
+// connection that is used on nevertheless for 500 ms is closed. Once it is closed, for
+// that or for the pool's MaxLeaseTime, every use of it and every get of the identity is
+// pool.ErrRevoked, until all references have gone back (or for MaxLeaseTime, if that is
+// shorter), so that nobody goes on elsewhere, outside the identity's transaction,
+// unawares. Then the identity gets another one. Errors: ErrNoIdentity,
 // [*pool.KeyError] for an identity that cannot be compared and for
 // [pool.WithKey], those of [pool.Pool.GetConn], and those of OnBind.
 //

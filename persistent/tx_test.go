@@ -44,6 +44,27 @@ func TestNestedCallsAreInTheTransaction(t *testing.T) {
 	a.await(2)
 }
 
+// A connection that is closed under a transaction takes the identity with it: what is
+// called next, and comes for the identity's connection, does not go on outside, until
+// the transaction's holder knows.
+func TestNestedCallsAfterMaxLeaseTime(t *testing.T) {
+	t.Parallel()
+	p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.MaxLeaseTime = 2, 2*time.Second })
+	a.exec("create table n (i int)")
+	ctx := as(t, "me")
+	tx := begin(t, p, ctx)
+	exec(t, p, ctx, "insert into n values (1)")
+	require.Eventually(t, func() bool { return p.Pool().Stat().RevokedCount() == 1 }, wide, tick)
+	_, err := p.Exec(ctx, "insert into n values (2)")
+	require.ErrorIs(t, err, pool.ErrRevoked)
+	_, err = p.GetConn(ctx)
+	require.ErrorIs(t, err, pool.ErrRevoked)
+	require.ErrorIs(t, tx.Commit(ctx), pool.ErrRevoked)
+	exec(t, p, ctx, "insert into n values (4)")
+	require.Equal(t, 4, a.count("select coalesce(sum(i), 0) from n"))
+	awaitQuiet(t, p)
+}
+
 func TestNestedBegin(t *testing.T) {
 	for name, row := range map[string]struct {
 		inner, outer func(pgx.Tx, context.Context) error

@@ -157,9 +157,10 @@ type Config struct {
 	// MaxLeaseTime is how long a connection may be held, under a key from the time it
 	// was bound: then it is closed under whoever uses it, and its place is free. The
 	// user's statements fail with ErrRevoked, and so does the put. Under a key, so do
-	// those of all who share the connection or come for the key, until each of them has
-	// put it: one who never does keeps the key, though not the place. It costs what
-	// TrackLeases does, but for the stack. Zero: no limit. Default: 0.
+	// those of all who share the connection, and gets with the key, until all who
+	// shared it have put it, but for no longer than MaxLeaseTime again: one who never
+	// does has lost the key then. It costs what TrackLeases does, but for the stack.
+	// Zero: no limit. Default: 0.
 	MaxLeaseTime time.Duration
 
 	// TrackLeases has the pool know who holds each connection: the function and line

@@ -23,7 +23,8 @@ var (
 	// wraps the failure, if there was one.
 	ErrUnavailable = actor.ErrUnavailable
 
-	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait.
+	// ErrTooManyWaiting refuses a get because Config.MaxWaiting others wait. The error
+	// is a [*TooManyWaitingError].
 	ErrTooManyWaiting = actor.ErrTooManyWaiting
 
 	// ErrAcquireTimeout says that a get waited for Config.AcquireTimeout.
@@ -43,8 +44,10 @@ var (
 	ErrBusy = actor.ErrBusy
 
 	// ErrRevoked says that the connection was closed under its borrower: it was held for
-	// longer than MaxLeaseTime, or CloseAll ran out of time. Statements then fail with
-	// it, and so does the put, whose error is a [*RevokedError].
+	// longer than MaxLeaseTime, or CloseAll ran out of time, or, under a key, somebody
+	// used it for too long after his put or the end of his context. Statements then fail
+	// with it, and so do the put and a get with the key (see [WithKey]), whose errors are
+	// a [*RevokedError].
 	ErrRevoked = actor.ErrRevoked
 
 	// ErrNotLeased is the answer to a connection that has been put back: put
@@ -81,9 +84,12 @@ type (
 	// An ExhaustedError is the answer of a Simple pool of which every connection is
 	// lent.
 	ExhaustedError = actor.ExhaustedError
+	// A TooManyWaitingError is the answer to a get beyond Config.MaxWaiting.
+	TooManyWaitingError = actor.TooManyWaitingError
 	// A Shortage is how things stood when a get failed for want of a connection.
 	Shortage = actor.Shortage
-	// A RevokedError is the answer to a put of a connection that was revoked.
+	// A RevokedError is the answer to a put of a connection that was revoked, and to a
+	// get with its key.
 	RevokedError = actor.RevokedError
 	// A KeyError is the answer to a get whose key cannot be one.
 	KeyError = actor.KeyError

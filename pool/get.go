@@ -13,7 +13,8 @@ import (
 // error, and a [*WaitError] tells what was waited for. Those who wait are served
 // in the order of their arrival. A ctx that has ended before fails even if a
 // connection is idle. With [WithKey] it lends the connection bound to
-// the key; a key that cannot be one is a [*KeyError]. Other errors: ErrClosed,
+// the key; a key that cannot be one is a [*KeyError], one whose connection was
+// closed under its borrowers a [*RevokedError]. Other errors: ErrClosed,
 // ErrUnavailable, ErrTooManyWaiting, ErrAcquireTimeout (in a [*WaitError]), and
 // what Config.PrepareConn returns.
 //
@@ -46,8 +47,8 @@ func (p *Pool) borrow(ctx context.Context) (*Conn, error) {
 // nor opens a connection, but for a ping that ShouldPing asks for, and for what
 // PrepareConn does. With [WithKey], one bound to the key counts as idle, and
 // one that has rested is looked at first; either may take a second. Other errors:
-// ErrClosed, ErrPaused, [*KeyError], what Config.PrepareConn returns, and in an
-// outage ErrUnavailable.
+// ErrClosed, ErrPaused, [*KeyError], [*RevokedError] (see [WithKey]), what
+// Config.PrepareConn returns, and in an outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 	return p.get(context.Background(), asked(actor.TryOnly, opts))
 }

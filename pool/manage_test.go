@@ -165,6 +165,10 @@ func TestMaxWaiting(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Stat().WaitingAcquires() == 1 }, wide, time.Millisecond)
 	_, err := p.Acquire(background(t))
 	require.ErrorIs(t, err, pool.ErrTooManyWaiting)
+	var crowd *pool.TooManyWaitingError
+	require.ErrorAs(t, err, &crowd)
+	require.Equal(t, []int{1, 1, 1}, []int{crowd.Limit, crowd.Leased, crowd.Waiting})
+	require.Positive(t, crowd.Oldest)
 	cancel()
 	require.ErrorIs(t, <-waited, context.Canceled)
 	c.Release()

@@ -19,7 +19,11 @@ type KeyOption struct{ key any }
 
 // WithKey names the borrower, as psycopg2's key argument does. All who get with
 // an equal key share one connection, until the last of them has put it; they
-// must not use it at the same time. Any comparable value may be a key, and keys
+// must not use it at the same time. If it is closed under them, because of
+// MaxLeaseTime, or because somebody's rows were still open 500 ms after he had put it,
+// a get with the key is ErrRevoked until all who shared it have put it, or for
+// MaxLeaseTime if there is one: code that they call must not go on elsewhere, outside
+// their transaction. Any comparable value may be a key, and keys
 // of different types are never equal. A nil key is no key. PutConn needs no
 // key; if one is given, it must be the connection's.
 func WithKey(key any) KeyOption { return KeyOption{key} }
