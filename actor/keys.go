@@ -97,12 +97,14 @@ func (m *machine[R]) unbind(sl *slot[R]) {
 	}
 }
 
-// vetted is the end of a look for a key. What Prepare says against the get, all
-// who wait for the key are told.
+// vetted is the end of a look for a key. If its slot is fit, those who wait have what
+// they wait for, also if it came late, and another is being looked at: but not while
+// Bind is called for that. What Prepare says against the get, all who wait for the key
+// are told.
 func (m *machine[R]) vetted(j *job[R]) {
 	b := j.bound
-	if b.promised == j || j.fit() {
-		b.promised = nil // also if it came late, and another is being looked at
+	if p := b.promised; p == j || p != nil && !p.binds && j.fit() {
+		b.promised = nil
 	}
 	if j.err == errRefused && j.refusal == nil {
 		b.refused++

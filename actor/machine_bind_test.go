@@ -101,6 +101,23 @@ func TestMachineBind(t *testing.T) {
 			r.report(lookJob, nil)
 			r.settles("grant b #1", "open")
 		}},
+		{"but not while it is called, for what an older look has found fit", Config[int]{MaxOpen: 2, Judge: keep, Bind: rigBind, Look: keep}, func(r *rig) {
+			r.rests(2)
+			r.now += time.Second
+			r.getWith("a", plain)
+			r.getWith("b", k)
+			r.settles("shut", "start Look #1")
+			r.cancel("a")
+			r.did = nil
+			r.pass(hedge)
+			r.want("start Look #2")
+			require.True(r, r.running[1].binds)
+			r.report(lookJob, nil) // of #1
+			r.settles()
+			r.report(lookJob, nil)
+			r.settles("grant b #2", "open")
+			assert.Contains(r, r.shelf, r.slot(1))
+		}},
 		{"who is first when it is done shares what it has done", two, func(r *rig) {
 			looked(r, 0)
 			r.getWith("b", plain)

@@ -78,7 +78,7 @@ func TestKeyOfALostLeaseIsFreeAfterMaxLease(t *testing.T) {
 			time.Sleep(20*time.Second - 1)
 		}
 		assert.Equal(b, 1, b.s.Stat().Keys)
-		time.Sleep(3)
+		time.Sleep(3 * time.Nanosecond)
 		synctest.Wait()
 		assert.Zero(b, b.s.Stat().Keys, "by itself")
 		for range 2 {
@@ -106,7 +106,7 @@ func TestKeyOfALostLeaseIsFreeAfterAnothersTurn(t *testing.T) {
 		var revoked *RevokedError
 		require.ErrorAs(b, b.getKey("k").fails(), &revoked)
 		assert.Equal(b, ReasonUsed, revoked.Reason)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		next := b.getKey("k").lease()
 		assert.EqualValues(b, 2, next.Value().id)

@@ -70,11 +70,10 @@ func (w *simWorld) granted(b *simBorrower) {
 }
 
 // inv5InOrderOfArrival: whoever came earlier has been served, or waits for a
-// rested slot that is being looked at for its key.
+// rested slot that is being looked at for its key, or for its Bind, however long.
 func (w *simWorld) inv5InOrderOfArrival(b *simBorrower) {
 	for _, o := range w.borrowers {
-		late := o.patience == TryOnly && w.clock >= o.since+hedge && w.lookedFor(o) // it is refused in this settle
-		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o) || late, "inv5InOrderOfArrival",
+		w.must(!o.waits() || o.arrival >= b.arrival || w.promised(o) || w.isBinding(o), "inv5InOrderOfArrival",
 			"borrower %d is served before borrower %d, who came before", b.id, o.id)
 	}
 }
@@ -156,21 +155,21 @@ func (w *simWorld) refusedOne(err error) {
 }
 
 // checkExhausted: only who does not want to wait gets it, and only if there is
-// nothing for it, or only a look that began when it has waited long enough.
+// nothing for it, or only its Bind when it has waited long enough.
 func (w *simWorld) checkExhausted(b *simBorrower) {
 	w.must(b.patience != Wait, "inv6RightError", "borrower %d waits and gets ErrExhausted", b.id)
 	late := b.patience == TryOnly && w.clock >= b.since+hedge
-	w.must(w.m.hands.len() == 0 || late && w.lookedFor(b), "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
+	w.must(w.m.hands.len() == 0 || late && w.isBinding(b), "inv3NobodyWaitsBesideIdle", "borrower %d is refused, the desk has %d", b.id, w.m.hands.len())
 	w.must(late || !w.promised(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what is mended for it", b.id)
 	w.must(b.patience != NoWait || !w.inReach(b), "noWaitWaitsForWhatComes", "borrower %d is refused beside what comes for it", b.id)
 }
 
-// lookedFor is promised for who is being refused: the desk may have forgotten its key,
-// for which Bind is still being called.
-func (w *simWorld) lookedFor(b *simBorrower) bool {
+// isBinding says whether Bind is being called for the key of b. If b is being refused,
+// the desk may have forgotten that key.
+func (w *simWorld) isBinding(b *simBorrower) bool {
+	k := w.m.keys[b.key]
 	for _, h := range w.helpers {
-		binds := h.j.binds && w.clock < h.grace && !isClosed(h.j.slot.recall)
-		if h.j.bound != nil && h.j.bound.key == b.key && (binds || w.comes(h, w.clock)) {
+		if h.j.binds && h.j.bound.key == b.key && (h.j.bound == k || k == nil) && w.clock < h.grace && !isClosed(h.j.slot.recall) {
 			return true
 		}
 	}

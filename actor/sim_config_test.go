@@ -208,9 +208,11 @@ func (c *simConfig) rough(d *simDice) {
 }
 
 // storm is a rough world whose owner cannot leave it alone, for what takes two of
-// his calls at the wrong moment.
+// his calls at the wrong moment. Others do so much between two steps of the desk that
+// rounds must not come as often, or it never rests.
 func (c *simConfig) storm(d *simDice) {
 	c.resetting, c.resizing, c.resuming = d.between(50, 300), d.between(100, 500), d.between(100, 500)
 	c.pauses, c.bustle = d.n(2)*d.between(5, 20), d.between(4, 12)
 	c.hangs, c.slow = max(c.hangs, d.n(2)*10), d.pick(c.slow, 1500*time.Millisecond)
+	c.pool.CheckPeriod = max(c.pool.CheckPeriod, time.Duration(10*c.bustle)*c.tick)
 }

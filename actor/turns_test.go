@@ -368,7 +368,7 @@ func TestKeyOfWhatWasKilledInATurn(t *testing.T) {
 		stop.holds()
 		desk.goes()
 		assert.Equal(b, 2, b.holders("k"))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.EqualValues(b, 1, b.thing(1).kills.Load())
 		require.ErrorIs(b, x.Put(), ErrRevoked)
