@@ -23,7 +23,7 @@ type verbs interface {
 // TestAllocations counts heap allocations, beside pgxpool: a get and a put make
 // none, and a query through the pool no more than there.
 func TestAllocations(t *testing.T) {
-	ctx := background(t)
+	ctx := t.Context() // for thousands of calls, which a busy machine takes long for
 	ours, _ := threaded(t, 1, 1)
 	theirs, err := pgxpool.New(ctx, server.ConnString())
 	require.NoError(t, err)
