@@ -19,7 +19,8 @@ type CancelPolicy uint8
 const (
 	// CancelQuery has the server cancel the statement, and keeps the connection if
 	// it is certain that the server has done so. The statement has 250 ms to end; if it
-	// does, the server has a second in all to say so.
+	// does, the server has a second in all to say so. A wait for notifications ends
+	// with those 250 ms: nothing answers it earlier.
 	CancelQuery CancelPolicy = iota
 	// CloseConn closes the connection, as pgx does by itself.
 	CloseConn
@@ -109,7 +110,7 @@ func requestCancel(conn *pgconn.PgConn, until time.Time) bool {
 // cancelConn is the connection of a cancel request.
 type cancelConn struct {
 	net.Conn
-	stop func() bool
+	stop func()
 	told *bool // nil if nobody asks
 }
 

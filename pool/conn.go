@@ -42,6 +42,8 @@ func (c *Conn) Release() {
 // Conn returns the connection itself, nil once it is put back. It must not be
 // used after that. Under a key nobody keeps others from using it at the same time; and
 // a rollback that was left to the pool, see [Tx.Rollback], has not been done for it.
+// Its errors are pgx's own: that of a statement which was cancelled does not name the
+// context's.
 func (c *Conn) Conn() *pgx.Conn {
 	if c == nil {
 		return nil
@@ -78,7 +80,8 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 }
 
 // Query runs a query; the rows must be closed before the next statement, and
-// before the connection is put. See [pgx.Conn.Query].
+// before the connection is put. What FieldDescriptions returns is the connection's, and
+// is overwritten by its next query. See [pgx.Conn.Query].
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	return c.query(ctx, false, sql, args)
 }

@@ -26,19 +26,24 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 		if !cancels && ctx.Value(ownDial{}) != life {
 			return dial(ctx, network, addr)
 		}
-		ctx, cancel := context.WithCancel(ctx)
+		dialing, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(life, cancel)()
-		conn, err := dial(ctx, network, addr)
+		conn, err := dial(dialing, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		stop := context.AfterFunc(life, func() { _ = conn.Close() })
-		if cancels { // one for each statement cancelled; they are not to pile up
-			told, _ := ctx.Value(wasTold{}).(*bool)
-			return cancelConn{conn, stop, told}, nil
+		hangUp := func() { _ = conn.Close() }
+		stop := context.AfterFunc(life, hangUp)
+		if !cancels {
+			return conn, nil
 		}
-		return conn, nil
+		told, _ := ctx.Value(wasTold{}).(*bool)
+		late := context.AfterFunc(ctx, hangUp) // pgx no longer looks at ctx when it closes
+		return cancelConn{conn, func() {       // one for each statement cancelled; they are not to pile up
+			stop()
+			late()
+		}, told}, nil
 	}
 }
 

@@ -23,8 +23,8 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 }
 
 // Query runs a query. Its connection is put back when the rows are closed, read
-// to their end, or fail; see [pgx.Conn.Query]. The rows of an error carry that
-// error.
+// to their end, or fail; so read their FieldDescriptions before. See [pgx.Conn.Query].
+// The rows of an error carry that error.
 func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	c, err := p.borrow(ctx)
 	if err != nil {
