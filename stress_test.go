@@ -57,7 +57,7 @@ import (
 
 var (
 	seed    = flag.Uint64("stress.seed", 0, "seed of all dice; 0: a new one")
-	ops     = flag.Int("stress.ops", 2000, "operations of TestStress in all")
+	ops     = flag.Int("stress.ops", 1200, "operations of TestStress in all")
 	lasting = flag.Duration("stress.chaos", 20*time.Second, "how long TestChaos makes faults")
 	long    = flag.Int("stress.long", 1, "how many times as long the others last")
 )
@@ -74,6 +74,10 @@ type run struct {
 	server *pooltest.Server
 	url    string
 	admin  *pool.Pool
+
+	stop    chan struct{} // closed by halt
+	halt    func()
+	working sync.WaitGroup // whoever goes on until then
 
 	limits sync.Map // of the pools, by the name of their sessions
 	ending sync.Map // backends that end, or may: the server may list them for a while
@@ -92,7 +96,11 @@ func begin(t *testing.T, flags string, settings ...pooltest.Option) *run {
 		}
 		assert.NoError(t, err, "invariant 10")
 	})
-	r := &run{t: t, seed: *seed}
+	r := &run{t: t, seed: *seed, stop: make(chan struct{})}
+	r.halt = sync.OnceFunc(func() {
+		close(r.stop)
+		r.working.Wait()
+	})
 	if r.seed == 0 {
 		r.seed = rand.Uint64()
 	}
@@ -114,6 +122,12 @@ func begin(t *testing.T, flags string, settings ...pooltest.Option) *run {
 		r.attend(server, server.Database(t))
 	}
 	t.Cleanup(func() { require.NoError(t, r.admin.CloseAll(context.Background())) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			cancel()
+		}
+		r.halt()
+	})
 	return r
 }
 
@@ -150,11 +164,35 @@ const (
 	stranger = 2000
 )
 
-// crowd starts n goroutines, each with dice of its own.
-func (r *run) crowd(all *sync.WaitGroup, first, n int, f func(i int, dice *rand.Rand)) {
+// each calls f in n goroutines, which have dice of their own, and waits for them.
+func (r *run) each(n int, f func(i int, dice *rand.Rand)) {
+	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() { f(i, r.dice(first+i)) })
+		all.Go(func() { f(i, r.dice(i)) })
 	}
+	all.Wait()
+}
+
+// keepOn has n goroutines, which have dice of their own, call f again and again until halt.
+func (r *run) keepOn(first, n int, f func(i int, dice *rand.Rand)) {
+	for i := range n {
+		r.working.Go(func() {
+			for dice := r.dice(first + i); !ended(r.stop); {
+				f(i, dice)
+			}
+		})
+	}
+}
+
+// every calls f at this pace until halt.
+func (r *run) every(pace time.Duration, f func()) {
+	r.keepOn(0, 1, func(int, *rand.Rand) {
+		f()
+		select {
+		case <-r.stop:
+		case <-time.After(pace):
+		}
+	})
 }
 
 // await waits for what must happen, without which nothing can go on.
@@ -179,17 +217,6 @@ func ended(stop <-chan struct{}) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// every calls f again and again, at this pace.
-func every(pace time.Duration, stop <-chan struct{}, f func()) {
-	for !ended(stop) {
-		f()
-		select {
-		case <-stop:
-		case <-time.After(pace):
-		}
 	}
 }
 
@@ -464,9 +491,8 @@ func (s *subject) look() actor.Stat {
 	return st
 }
 
-func (s *subject) watch(stop <-chan struct{}) {
-	every(5*time.Millisecond, stop, func() { s.look() })
-}
+// watch looks until halt.
+func (s *subject) watch() { s.r.every(5*time.Millisecond, func() { s.look() }) }
 
 // inOrder has everything lent and some wait, of whom a few give up: the others are served in the
 // order in which they came (invariant 5).
@@ -710,18 +736,14 @@ func TestStress(t *testing.T) {
 		c.OutagePolicy = pool.WaitForServer // a terminated backend may be noticed by a connect
 	})
 	const borrowers = 48
-	stop := make(chan struct{})
-	var all, watchers sync.WaitGroup
-	watchers.Go(func() { s.watch(stop) })
-	watchers.Go(func() { every(10*time.Millisecond, stop, func() { r.count() }) })
-	r.crowd(&all, 0, borrowers, func(i int, dice *rand.Rand) {
+	s.watch()
+	r.every(10*time.Millisecond, func() { r.count() })
+	r.each(borrowers, func(i int, dice *rand.Rand) {
 		for range *ops / borrowers {
 			s.once(i, dice)
 		}
 	})
-	all.Wait()
-	close(stop)
-	watchers.Wait()
+	r.halt()
 	s.inOrder(r.dice(operator))
 	s.end(true)
 	s.awaitNoBackend()
@@ -806,15 +828,9 @@ func (s *stress) use(ctx context.Context, l *lease, dice *rand.Rand) {
 func TestChaos(t *testing.T) {
 	c := newChaos(t)
 	c.stuck(c.pops[0])
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	c.crowd(&all, 0, 24, func(i int, dice *rand.Rand) {
-		for !ended(stop) {
-			c.borrow(i, dice)
-		}
-	})
+	c.keepOn(0, 24, c.borrow)
 	for _, p := range c.pops {
-		all.Go(func() { p.watch(stop) })
+		p.watch()
 	}
 	c.faults(c.dice(operator))
 	c.healNetwork()
@@ -822,8 +838,7 @@ func TestChaos(t *testing.T) {
 		assert.NoError(t, p.Resize(0, p.most))
 	}
 	c.recovers()
-	close(stop)
-	all.Wait()
+	c.halt()
 
 	for i, p := range c.pops {
 		st := p.look()
@@ -1150,7 +1165,7 @@ func (c *chaos) recovers() {
 			})
 			took := time.Since(began)
 			c.t.Logf("%s: back to full service after %v", p.name, took.Round(time.Millisecond))
-			assert.Less(c.t, took, 10*time.Second, "2 s, where the machine has nothing else to do")
+			assert.Less(c.t, took, 10*time.Second, "2 s, but for a busy machine, and for a rollback on a dead connection, which has 5")
 			c.await("trades of "+p.name, func() bool { return p.traded.Load() > traded })
 		})
 	}
@@ -1184,18 +1199,14 @@ func TestManyPools(t *testing.T) {
 		gets.Add(s.asked.Load())
 		late.Add(s.refused.Load())
 	}
-	stop := make(chan struct{})
-	var tenants, watcher sync.WaitGroup
 	most := 0
-	watcher.Go(func() { every(20*time.Millisecond, stop, func() { most = max(most, r.count()) }) })
-	r.crowd(&tenants, 0, 50, func(i int, dice *rand.Rand) {
+	r.every(20*time.Millisecond, func() { most = max(most, r.count()) })
+	r.each(50, func(i int, dice *rand.Rand) {
 		for life := range 2 * *long {
 			live(fmt.Sprint(i, ".", life), dice)
 		}
 	})
-	tenants.Wait()
-	close(stop)
-	watcher.Wait()
+	r.halt()
 	r.await("no backend is left (invariant 10)", func() bool { return r.count() == 0 })
 	t.Logf("%d pools, %d gets, %d ran out of time; up to %d pools had a backend at the same time", lives.Load(), gets.Load(), late.Load(), most)
 	assert.Greater(t, gets.Load(), late.Load())
@@ -1232,24 +1243,16 @@ func TestKeyed(t *testing.T) {
 	var err error
 	k.ids, err = persistent.Over(k.Pool, persistent.WithProfile(persistent.Profile{OnBind: k.bind}))
 	require.NoError(t, err)
-	stop := make(chan struct{})
-	var all, others sync.WaitGroup
-	others.Go(func() { k.watch(stop) })
-	r.crowd(&others, stranger, 6, func(i int, dice *rand.Rand) {
-		for !ended(stop) {
-			k.ping(i, dice)
-		}
-	})
-	r.crowd(&all, 0, 30, func(i int, dice *rand.Rand) {
+	k.watch()
+	r.keepOn(stranger, 6, k.ping)
+	r.each(30, func(i int, dice *rand.Rand) {
 		one := individual{id: i / 3 * 2, me: i} // of three goroutines one is an identity, and two are another
 		if one.alone = i%3 == 0; !one.alone {
 			one.id++
 		}
 		k.live(one, dice)
 	})
-	all.Wait()
-	close(stop)
-	others.Wait()
+	r.halt()
 
 	r.await("all is back (invariant 12)", func() bool { st := k.look(); return st.Keys+st.Leased+st.Mending+st.Waiting+st.Closing == 0 })
 	st := k.look()
@@ -1417,13 +1420,7 @@ func (k *keyed) count(id int, dice *rand.Rand) {
 func TestStorm(t *testing.T) {
 	r := begin(t, fmt.Sprintf("-stress.long %d", *long))
 	s := &storm{r.pool("by operators", r.url, 6, nil)}
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	r.crowd(&all, 0, 16, func(i int, dice *rand.Rand) {
-		for !ended(stop) {
-			s.borrow(i, dice)
-		}
-	})
+	r.keepOn(0, 16, func(_ int, dice *rand.Rand) { s.borrow(dice) })
 	operate := []func(*rand.Rand){
 		func(dice *rand.Rand) {
 			most := 1 + dice.IntN(s.most)
@@ -1433,19 +1430,17 @@ func TestStorm(t *testing.T) {
 		func(*rand.Rand) { s.look(); s.Leases() },
 		func(*rand.Rand) { putAll(s.allIdle()) },
 	}
-	r.crowd(&all, operator, len(operate), func(i int, dice *rand.Rand) {
-		for s.goesOn(dice, stop) {
-			operate[i](dice)
-		}
+	r.keepOn(operator, len(operate), func(i int, dice *rand.Rand) {
+		s.goesOn(dice)
+		operate[i](dice)
 	})
-	paused, rounds, dice := 0, 100**long, r.dice(operator-1)
+	paused, rounds, dice := 0, 50**long, r.dice(operator-1)
 	for range rounds {
-		if s.goesOn(dice, stop) && s.calm(dice) {
+		if s.goesOn(dice); s.calm(dice) {
 			paused++
 		}
 	}
-	close(stop)
-	all.Wait()
+	r.halt()
 	t.Logf("%d pauses, and %d that were given up; %d resets; %d gets, %d gave up; %d connections opened",
 		paused, rounds-paused, s.reset.Load(), s.asked.Load(), s.refused.Load(), s.look().Opened)
 	assert.Positive(t, paused)
@@ -1459,16 +1454,15 @@ func TestStorm(t *testing.T) {
 
 type storm struct{ *subject }
 
-// goesOn waits until borrowers were served a few times, or stop: operators that leave no time for a
+// goesOn waits until borrowers were served a few times, or halt: operators that leave no time for a
 // connect leave nothing to see.
-func (s *storm) goesOn(dice *rand.Rand, stop <-chan struct{}) bool {
+func (s *storm) goesOn(dice *rand.Rand) {
 	lent, some := s.lent.Load(), dice.Int64N(50)
-	s.r.await("work goes on", func() bool { return s.lent.Load() >= lent+some || ended(stop) })
-	return !ended(stop)
+	s.r.await("work goes on", func() bool { return s.lent.Load() >= lent+some || ended(s.r.stop) })
 }
 
 // borrow is one get. Who has a key may ask once more, also while a pause waits for him.
-func (s *storm) borrow(me int, dice *rand.Rand) {
+func (s *storm) borrow(dice *rand.Rand) {
 	ctx, cancel := context.WithTimeout(s.r.ctx, upTo(dice, 100*time.Millisecond))
 	defer cancel()
 	var get []pool.GetOption
@@ -1476,7 +1470,7 @@ func (s *storm) borrow(me int, dice *rand.Rand) {
 	if keyed {
 		get = append(get, pool.WithKey(dice.Uint64()))
 	}
-	l, err := s.get(ctx, me, get...)
+	l, err := s.get(ctx, "borrower", get...)
 	if err != nil {
 		assert.ErrorIs(s.r.t, err, context.DeadlineExceeded)
 		return
