@@ -270,6 +270,9 @@ func (st *stop) goes() {
 	synctest.Wait()
 }
 
+// shelved is how many slots lie on the shelf, at the top and below.
+func (b *bed) shelved() int { return len(b.s.top) + len(b.s.idle) }
+
 // holdDesk stops the supervisor between two messages, until goes.
 func (b *bed) holdDesk() *stop {
 	b.Helper()

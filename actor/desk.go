@@ -58,9 +58,16 @@ func (d *desk[R]) wait() {
 		d.clock = d.now()
 		d.handle(msg)
 	case sl := <-d.idle:
-		d.clock = d.now()
-		d.machine.put(d.clock, sl, Keep, ReasonNone)
+		d.raced(sl)
+	case sl := <-d.top:
+		d.raced(sl)
 	}
+}
+
+// raced takes in a put that saw the gate open.
+func (d *desk[R]) raced(sl *slot[R]) {
+	d.clock = d.now()
+	d.machine.put(d.clock, sl, Keep, ReasonNone)
 }
 
 // drain handles what is in the inbox, and on the shelf while the gate is shut.
@@ -152,12 +159,13 @@ func (d *desk[R]) lookout() {
 	}
 }
 
+// take leaves the top to the last: borrowers lay there what they use again and again.
 func (d *desk[R]) take() *slot[R] {
 	select {
 	case sl := <-d.idle:
 		return sl
 	default:
-		return nil
+		return d.takeTop()
 	}
 }
 
@@ -170,7 +178,16 @@ func (d *desk[R]) offer(sl *slot[R]) bool {
 	}
 }
 
-func (d *desk[R]) shelved() int                     { return len(d.idle) }
+func (d *desk[R]) takeTop() *slot[R] {
+	select {
+	case sl := <-d.top:
+		return sl
+	default:
+		return nil
+	}
+}
+
+func (d *desk[R]) shelved() int                     { return len(d.idle) + len(d.top) }
 func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }
 func (d *desk[R]) recall(sl *slot[R])               { close(sl.recall) }
 func (d *desk[R]) revoke(sl *slot[R])               { close(sl.gone) }

@@ -29,6 +29,7 @@
 //
 //	inbox    borrowers, helpers, the timer → supervisor: a message
 //	idle     the shelf, whoever puts → whoever gets: a slot
+//	top      the top of it: a put lays its slot there if it is free, a get looks there first
 //	gate     the supervisor's alone, a token inside: shut; others read its len
 //	low      the supervisor → one borrower: a token, whoever finds too few left takes it and tells
 //	reply    one for each ticket, supervisor → its borrower: the one answer
@@ -55,7 +56,8 @@
 //     lost; on shutting it looks at the shelf once more.
 //  2. Whoever takes a slot looks at its recall before using it. A put looks
 //     after pushing, and nudges the desk to sweep the shelf.
-//  3. The shelf is swept one slot at a time, never emptied at once.
+//  3. The shelf is swept one slot at a time, never emptied at once; its top, to which
+//     borrowers come back, joins the others before.
 //  4. Every request gets exactly one answer, a cancelled one too.
 //  5. Order is the order of arrival at the desk. Who asks again, because the
 //     slot granted proved unfit, keeps its place. A slot that Prepare wants

@@ -81,6 +81,7 @@ func (m *machine[R]) sweepShelf(now time.Duration) {
 	for range m.hands.len() {
 		m.sift(now, m.hands.pop())
 	}
+	m.lower(now)
 	for range m.fx.shelved() {
 		m.sift(now, m.fx.take())
 	}
@@ -96,5 +97,13 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 		m.hands.push(sl)
 	default:
 		m.lay(sl)
+	}
+}
+
+// lower moves what is on top of the shelf to the others, before a walk along it that
+// lays each back: the top may be a busy borrower's again and again.
+func (m *machine[R]) lower(now time.Duration) {
+	if sl := m.fx.takeTop(); sl != nil {
+		m.sift(now, sl)
 	}
 }

@@ -139,25 +139,39 @@ func checkKey(key any) (err error) {
 func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], error) {
 	for len(s.gate) == 0 {
 		s.at(beforeTake)
-		select {
-		case sl := <-s.idle:
-			s.at(afterTake)
-			if s.cfg.MinIdle > 0 && len(s.idle) < s.cfg.MinIdle {
-				s.tellLow()
-			}
-			sl.uses++
-			fit, brings, err := s.fit(ctx, sl, false)
-			if fit {
-				return sl.lease(), brings, nil
-			}
-			if brings.slot != nil || err != nil {
-				return nil, brings, err
-			}
-		default:
-			return nil, brought[R]{}, nil
+		sl := s.offShelf()
+		if sl == nil {
+			break
+		}
+		s.at(afterTake)
+		if s.cfg.MinIdle > 0 && len(s.top)+len(s.idle) < s.cfg.MinIdle {
+			s.tellLow()
+		}
+		sl.uses++
+		fit, brings, err := s.fit(ctx, sl, false)
+		if fit {
+			return sl.lease(), brings, nil
+		}
+		if brings.slot != nil || err != nil {
+			return nil, brings, err
 		}
 	}
 	return nil, brought[R]{}, nil
+}
+
+// offShelf takes a slot off the shelf for a borrower, nil if there is none.
+func (s *Supervisor[R]) offShelf() *slot[R] {
+	select {
+	case sl := <-s.top:
+		return sl
+	default:
+	}
+	select {
+	case sl := <-s.idle:
+		return sl
+	default:
+		return nil
+	}
 }
 
 // tellLow tells the desk that fewer than MinIdle are left, unless somebody has

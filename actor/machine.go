@@ -57,7 +57,8 @@ type machine[R any] struct {
 type effects[R any] interface {
 	shutGate()
 	openGate()
-	take() *slot[R]               // the next slot off the shelf, nil if it is empty
+	take() *slot[R]               // the next slot off the shelf, its top last, nil if it is empty
+	takeTop() *slot[R]            // the slot on top of it, nil if there is none
 	offer(sl *slot[R]) bool       // onto the shelf; false if it is full
 	shelved() int                 // how many are on the shelf, a hint
 	answer(*ticket[R], answer[R]) // the one answer to a request

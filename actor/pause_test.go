@@ -135,7 +135,7 @@ func TestPauseWhoseContextEndsIsUndone(t *testing.T) {
 		assert.ErrorIs(b, late, ErrExhausted, "it would have waited for what is lent")
 		b.put(x)
 		assert.False(b, b.s.Stat().Paused)
-		assert.Len(b, b.s.idle, 2)
+		assert.Equal(b, 2, b.shelved())
 		assert.ErrorIs(b, b.s.Pause(b.ended()), context.Canceled)
 		assert.False(b, b.s.Stat().Paused)
 	})

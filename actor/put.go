@@ -296,9 +296,7 @@ func (s *Supervisor[R]) toShelf(sl *slot[R]) bool {
 	}
 	recall := sl.recall
 	s.at(beforePush)
-	select {
-	case s.idle <- sl:
-	default:
+	if !s.ontoShelf(sl) {
 		return false
 	}
 	s.at(afterPush)
@@ -306,4 +304,19 @@ func (s *Supervisor[R]) toShelf(sl *slot[R]) bool {
 		s.send(message[R]{kind: nudgeMessage})
 	}
 	return true
+}
+
+// ontoShelf lays a slot there for a borrower; false if there is no room.
+func (s *Supervisor[R]) ontoShelf(sl *slot[R]) bool {
+	select {
+	case s.top <- sl:
+		return true
+	default:
+	}
+	select {
+	case s.idle <- sl:
+		return true
+	default:
+		return false
+	}
 }

@@ -278,6 +278,8 @@ func (r rigEffects) offer(sl *slot[int]) bool {
 	return true
 }
 
+func (r rigEffects) takeTop() *slot[int] { return nil }
+
 func (r rigEffects) shelved() int { return len(r.shelf) }
 
 func (r rigEffects) answer(t *ticket[int], a answer[int]) {

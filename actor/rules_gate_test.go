@@ -87,7 +87,7 @@ func TestRule01GateIsShutWhileSomebodyWaits(t *testing.T) {
 		assert.Empty(b, b.s.gate, "nobody waits any more")
 		b.stops[beforePush].Store(nil)
 		b.put(w.lease())
-		assert.Len(b, b.s.idle, 1)
+		assert.Equal(b, 1, b.shelved())
 	})
 }
 
@@ -115,7 +115,7 @@ func TestRule02ResetBeforeThePush(t *testing.T) {
 		synctest.Wait()
 		push.goes()
 		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "invariant 8: an old one rests on the shelf")
-		assert.Empty(b, b.s.idle)
+		assert.Zero(b, b.shelved())
 	})
 }
 
@@ -132,7 +132,7 @@ func TestRule02ResetBetweenThePushAndTheSecondLook(t *testing.T) {
 		assert.EqualValues(b, 2, w.Value().id)
 		b.put(w)
 		push.goes() // its nudge finds nothing old
-		assert.Len(b, b.s.idle, 1)
+		assert.Equal(b, 1, b.shelved())
 		assert.EqualValues(b, 0, b.thing(2).closes.Load())
 	})
 }
@@ -162,7 +162,7 @@ func TestRule02RecalledWhileLentNeedsNoShutGate(t *testing.T) {
 		assert.EqualValues(b, 0, b.thing(1).closes.Load(), "invariant 2: closed while lent")
 		b.put(a)
 		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "invariant 8: closed without further traffic")
-		assert.Empty(b, b.s.idle)
+		assert.Zero(b, b.shelved())
 	})
 }
 
@@ -220,4 +220,53 @@ func (w watch) take() *slot[*thing] {
 func (w watch) offer(sl *slot[*thing]) bool {
 	defer w.step()
 	return w.desk.offer(sl)
+}
+
+// A sweep sees the top too, however busy it is.
+func TestRule03SweepSeesTheTop(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		all := b.leases(3)
+		for _, l := range all {
+			b.put(l)
+		}
+		require.Len(b, b.s.top, 1)
+		require.NoError(b, b.s.Reset())
+		synctest.Wait()
+		assert.Len(b, b.closed(), 3)
+		assert.Zero(b, b.shelved())
+	})
+}
+
+// One borrower after the other has the same resource, and the others rest.
+func TestRule13TheTopIsTakenFirst(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		for _, l := range b.leases(3) {
+			b.put(l)
+		}
+		first := b.get().lease()
+		id := first.Value().id
+		b.put(first)
+		for range 10 {
+			l := b.get().lease()
+			assert.Equal(b, id, l.Value().id)
+			b.put(l)
+		}
+		b.s.Stat() // walks the shelf
+		assert.Equal(b, 3, b.shelved())
+		assert.Empty(b, b.s.top, "the top has gone to the others")
+	})
+}
+
+// A put that saw the gate open and lays its slot on top reaches who waits.
+func TestRule01APutThatRacedToTheTopIsNotLost(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		l := b.get().lease()
+		w := b.get()
+		w.waits()
+		sl := l.slot
+		l.slot = nil
+		require.True(b, b.s.ontoShelf(sl), "as by a put that looked at the gate before")
+		synctest.Wait()
+		b.put(w.lease())
+	})
 }

@@ -171,7 +171,7 @@ func TestRule05NewcomerSeesTheGateShutAndQueues(t *testing.T) {
 		first.waits()
 		desk := b.holdDesk()
 		push.goes()
-		require.Len(b, b.s.idle, 1) // the put raced the shutting, and the desk has not seen it
+		require.Equal(b, 1, b.shelved()) // the put raced the shutting, and the desk has not seen it
 		newcomer := b.get()
 		newcomer.waits()
 		desk.goes()

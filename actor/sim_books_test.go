@@ -206,7 +206,7 @@ func (w *simWorld) inv8NothingOldAtRest() {
 	for _, sl := range hands.slots[hands.head:] {
 		w.must(!isClosed(sl.recall), "inv8NothingOldAtRest", "thing %d is old and in hand", sl.value.id)
 	}
-	for _, sl := range w.shelf {
+	for _, sl := range w.lying() {
 		w.must(!isClosed(sl.recall) || w.gate || w.nudgeComes(), "inv8NothingOldAtRest", "thing %d is old and on the shelf", sl.value.id)
 	}
 }

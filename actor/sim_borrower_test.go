@@ -49,6 +49,7 @@ type simPC uint8
 const (
 	pcRest simPC = iota
 	pcGate
+	pcTop
 	pcTake
 	pcTell
 	pcToken
@@ -69,6 +70,7 @@ const (
 	pcTakeAway
 	pcTaken
 	pcPutGate
+	pcPushTop
 	pcPush
 	pcPushed
 	pcPutClosed
@@ -91,7 +93,7 @@ func (b *simBorrower) step(w *simWorld) bool {
 		return b.await(w)
 	case pcTaken:
 		return b.taken(w)
-	case pcGate, pcTake, pcTell, pcToken, pcTold:
+	case pcGate, pcTop, pcTake, pcTell, pcToken, pcTold:
 		b.stepShelf(w)
 	case pcFit, pcLook, pcPrepare, pcUnfit:
 		b.stepFit(w)
@@ -152,31 +154,43 @@ func (b *simBorrower) stepShelf(w *simWorld) {
 	switch b.pc {
 	case pcGate:
 		b.note(w, "reads the gate")
-		b.pc = pcTake
+		b.pc = pcTop
 		if w.gate {
 			b.pc = pcTicket
 		}
+	case pcTop:
+		if b.sl = w.popTop(); b.sl == nil {
+			b.note(w, "finds nothing on top")
+			b.pc = pcTake
+			return
+		}
+		b.takes(w)
 	case pcTake:
 		if b.sl = w.pop(); b.sl == nil {
 			b.note(w, "finds the shelf empty")
 			b.pc = pcTicket
 			return
 		}
-		w.move(b.sl, theShelf, aBorrower, b)
-		b.sl.uses++
-		if w.gate {
-			w.justTaken++
-		}
-		if !b.sl.value.revoked {
-			w.leases++
-		}
-		b.note(w, "takes")
-		b.pc = pcFit
-		if w.pool.MinIdle > 0 {
-			b.pc = pcTell
-		}
+		b.takes(w)
 	default:
 		b.tell(w)
+	}
+}
+
+// takes is what it does with a slot off the shelf.
+func (b *simBorrower) takes(w *simWorld) {
+	w.move(b.sl, theShelf, aBorrower, b)
+	b.sl.uses++
+	if w.gate {
+		w.justTaken++
+	}
+	if !b.sl.value.revoked {
+		w.leases++
+	}
+	b.note(w, "takes")
+	b.pc = pcFit
+	if w.pool.MinIdle > 0 {
+		b.pc = pcTell
 	}
 }
 
@@ -186,7 +200,7 @@ func (b *simBorrower) tell(w *simWorld) {
 	case pcTell:
 		b.note(w, "counts the shelf")
 		b.pc = pcFit
-		if len(w.shelf) < w.pool.MinIdle {
+		if len(w.lying()) < w.pool.MinIdle {
 			b.pc = pcToken
 		}
 	case pcToken:
@@ -417,18 +431,14 @@ func (b *simBorrower) stepPut(w *simWorld) {
 	switch b.pc {
 	case pcPutGate:
 		b.note(w, "reads the gate to put")
-		b.pc = pcPush
+		b.pc = pcPushTop
 		if w.gate {
 			b.pc = pcPutClosed
 		}
+	case pcPushTop:
+		b.push(w, w.pushTop, pcPush)
 	case pcPush:
-		b.pc = pcPutClosed
-		if w.push(b.sl) {
-			b.laysDown(w, theShelf)
-			w.justPut++
-			b.note(w, "puts on the shelf")
-			b.pc = pcPushed
-		}
+		b.push(w, w.push, pcPutClosed)
 	case pcPushed:
 		if isClosed(b.sl.recall) {
 			w.send(simMessage{kind: nudgeMessage})
@@ -485,4 +495,15 @@ func (w *simWorld) ticket() *simTicket {
 func (w *simWorld) recycle(t *simTicket) {
 	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[*simThing]{}, nil
 	w.free = append(w.free, t)
+}
+
+// push lays the slot on the shelf, or goes on elsewhere.
+func (b *simBorrower) push(w *simWorld, onto func(*simSlot) bool, full simPC) {
+	b.pc = full
+	if onto(b.sl) {
+		b.laysDown(w, theShelf)
+		w.justPut++
+		b.note(w, "puts on the shelf")
+		b.pc = pcPushed
+	}
 }

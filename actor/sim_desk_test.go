@@ -6,7 +6,7 @@ import "time"
 
 // wakes says whether the supervisor has something to wake for.
 func (w *simWorld) wakes() bool {
-	return !w.closed && (len(w.inbox) > 0 || w.gate && len(w.shelf) > 0 || w.now >= w.next)
+	return !w.closed && (len(w.inbox) > 0 || w.gate && len(w.lying()) > 0 || w.now >= w.next)
 }
 
 // wake is one turn of the loop: wait, drain, settle. A batch of a random size
@@ -30,7 +30,7 @@ func (w *simWorld) wake() {
 }
 
 func (w *simWorld) receive() {
-	raced, due := w.m.shut && len(w.shelf) > 0, w.now >= w.next
+	raced, due := w.m.shut && len(w.lying()) > 0, w.now >= w.next
 	mail := len(w.inbox) > 0
 	w.clock = w.now
 	switch {
@@ -48,7 +48,7 @@ func (w *simWorld) receive() {
 // raced receives from the shelf in the same atomic step in which the select saw
 // that something lies there.
 func (w *simWorld) raced() *simSlot {
-	sl := w.pop()
+	sl := w.popAny()
 	w.step("desk", 0, "receives from the shelf", sl)
 	w.move(sl, theShelf, theDesk, nil)
 	return sl

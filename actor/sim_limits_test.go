@@ -66,7 +66,7 @@ func (w *simWorld) openInBooks() int {
 func (w *simWorld) inExcess() bool { return w.openInBooks() > w.limit }
 
 // idle is how many are ready to be lent.
-func (w *simWorld) idle() int { return w.m.hands.len() + len(w.shelf) }
+func (w *simWorld) idle() int { return w.m.hands.len() + len(w.lying()) }
 
 // inv1ShrinkCloses: in excess nothing is kept, so that open is within the limit
 // once everything has been put.
@@ -80,7 +80,7 @@ func (w *simWorld) inv1ShrinkCloses() {
 func (w *simWorld) maxIdleIsKept() {
 	pressed := w.waiting() > 0 || w.paused || w.inExcess()
 	w.must(pressed || w.pool.MaxIdle == 0 || w.idle()-w.justPut <= w.pool.MaxIdle, "maxIdleIsKept",
-		"%d in hand and %d on the shelf, at most %d", w.m.hands.len(), len(w.shelf), w.pool.MaxIdle)
+		"%d in hand and %d on the shelf, at most %d", w.m.hands.len(), len(w.lying()), w.pool.MaxIdle)
 }
 
 // checkTooMany: refused is the last of those who came since the last settle, if

@@ -78,5 +78,5 @@ func (w *simWorld) inv9Lease(b *simBorrower) {
 // could be taken.
 func (w *simWorld) everyPauseReturns() {
 	w.must(w.m.pause.on == w.paused, "inv9NothingInAPause", "paused is %v, not %v", w.paused, w.m.pause.on)
-	w.must(w.pausing(nil) == 0 || w.lent()+len(w.shelf) > 0, "everyPauseReturns", "a Pause waits, and nothing is lent")
+	w.must(w.pausing(nil) == 0 || w.lent()+len(w.lying()) > 0, "everyPauseReturns", "a Pause waits, and nothing is lent")
 }

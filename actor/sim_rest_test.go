@@ -164,7 +164,7 @@ func (w *simWorld) restLong() {
 	w.until("nobodyRestsForever", func() bool { return (w.now >= end || w.sleeps()) && w.read() })
 	w.must(p.MaxRest == 0 || w.usable() <= w.fewest() || w.idle() <= p.MinIdle+1, "unneededIsClosed",
 		"%d open and %d idle after a long rest, %d and %d would do", w.usable(), w.idle(), w.least, p.MinIdle)
-	rests := w.shelf
+	rests := w.lying()
 	if hands := w.m.hands; p.watched() { // else the order is lost
 		rests = hands.slots[hands.head:]
 	}

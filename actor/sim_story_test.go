@@ -77,7 +77,7 @@ func (w *simWorld) state() string {
 	var s strings.Builder
 	m := w.m
 	fmt.Fprintf(&s, "clock %v, now %v, next %v; open %d closing %d dialing %d usable %d; gate %v, %d on the shelf, %d in hand; %+v; %+v; %+v; vetoed %v\n",
-		w.clock, w.now, w.next, m.open, m.closing, m.dialing, m.usable, w.gate, len(w.shelf), m.hands.len(), w.out, w.simSizes, w.simPauses, w.vetoed)
+		w.clock, w.now, w.next, m.open, m.closing, m.dialing, m.usable, w.gate, len(w.lying()), m.hands.len(), w.out, w.simSizes, w.simPauses, w.vetoed)
 	for _, b := range w.borrowers {
 		if b.arrived {
 			fmt.Fprintf(&s, "borrower %d waits: arrival %d, since %v, key %d, patience %d, for %d\n", b.id, b.arrival, b.since, b.key, b.patience, b.want)

@@ -71,6 +71,7 @@ type simWorld struct {
 	next  time.Duration // what its timer is set to
 	was   time.Duration // what it was set to before this wake
 
+	top    *simSlot
 	shelf  []*simSlot
 	gate   bool
 	low    bool // the token for who leaves too few
@@ -217,7 +218,7 @@ func (w *simWorld) frozen(b *simBorrower) bool {
 	}
 	often := w.freezes
 	switch b.pc {
-	case pcTake, pcPush, pcTell, pcToken:
+	case pcTop, pcTake, pcPushTop, pcPush, pcTell, pcToken:
 		often *= 4
 	}
 	if !w.draining && w.in(often) {
@@ -299,7 +300,22 @@ func (w *simWorld) move(sl *simSlot, from, to simOwner, b *simBorrower) {
 
 func (w *simWorld) send(msg simMessage) { w.inbox = append(w.inbox, msg) }
 
-// pop takes a slot off the shelf.
+// lying is what is on the shelf, the top first.
+func (w *simWorld) lying() []*simSlot {
+	if w.top == nil {
+		return w.shelf
+	}
+	return append([]*simSlot{w.top}, w.shelf...)
+}
+
+// popTop takes the slot off the top, nil if there is none.
+func (w *simWorld) popTop() *simSlot {
+	sl := w.top
+	w.top = nil
+	return sl
+}
+
+// pop takes a slot off the shelf below the top.
 func (w *simWorld) pop() *simSlot {
 	if len(w.shelf) == 0 {
 		return nil
@@ -309,7 +325,24 @@ func (w *simWorld) pop() *simSlot {
 	return sl
 }
 
-// push lays a slot on the shelf if there is room.
+// popAny takes a slot as the desk does.
+func (w *simWorld) popAny() *simSlot {
+	if sl := w.pop(); sl != nil {
+		return sl
+	}
+	return w.popTop()
+}
+
+// pushTop lays a slot on top if that is free.
+func (w *simWorld) pushTop(sl *simSlot) bool {
+	if w.top != nil || w.pool.top() == 0 {
+		return false
+	}
+	w.top = sl
+	return true
+}
+
+// push lays a slot on the shelf below the top if there is room.
 func (w *simWorld) push(sl *simSlot) bool {
 	if len(w.shelf) >= w.shelfSize {
 		return false
@@ -354,12 +387,23 @@ func (w *simWorld) openGate() {
 
 func (w *simWorld) take() *simSlot {
 	w.bustles()
-	sl := w.pop()
+	sl := w.popAny()
 	w.step("desk", 0, "takes", sl)
 	if sl != nil {
 		w.move(sl, theShelf, theDesk, nil)
 	} else {
 		w.searched = true
+	}
+	w.bustles()
+	return sl
+}
+
+func (w *simWorld) takeTop() *simSlot {
+	w.bustles()
+	sl := w.popTop()
+	if sl != nil {
+		w.step("desk", 0, "takes the top", sl)
+		w.move(sl, theShelf, theDesk, nil)
 	}
 	w.bustles()
 	return sl
@@ -379,7 +423,7 @@ func (w *simWorld) offer(sl *simSlot) bool {
 }
 
 func (w *simWorld) shelved() int {
-	n := len(w.shelf)
+	n := len(w.lying())
 	w.lentThen, w.idleThen = w.lent(), w.m.hands.len()+n
 	w.mostIdle = max(w.mostIdle, w.idleThen)
 	w.bustles()

@@ -218,15 +218,12 @@ func TestMaxRestKeepsWhatIsNeeded(t *testing.T) {
 func TestMaxRestWithASequentialClient(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 6, MinOpen: 1, MaxRest: 10 * time.Minute}, func(b *bed) {
 		b.rest(6)
-		used := map[int64]bool{}
 		for range 11 * 30 {
 			l := b.get().lease()
-			used[l.Value().id] = true
 			time.Sleep(time.Second)
 			b.put(l)
 			time.Sleep(time.Second)
 		}
-		assert.Len(b, used, 6, "the shelf uses each in turn")
 		assert.Equal(b, 1, b.s.Stat().Open, "one is enough for one client")
 		assert.EqualValues(b, 6, b.dials.Load())
 	})

@@ -90,6 +90,7 @@ func (m *machine[R]) walkShelf(now time.Duration) map[*slot[R]]bool {
 	if m.shut {
 		return rests
 	}
+	m.lower(now)
 	for range m.fx.shelved() {
 		sl := m.fx.take()
 		if sl == nil {

@@ -14,6 +14,7 @@ type Supervisor[R any] struct {
 	// The channels, all there are. Only the supervisor's goroutine closes one.
 	inbox   chan message[R] // borrowers and helpers to the supervisor
 	idle    chan *slot[R]   // the shelf
+	top     chan *slot[R]   // cap 1, the top of the shelf: taken first
 	gate    chan struct{}   // a token inside: shut; borrowers read len as a hint
 	low     chan struct{}   // a token inside: who leaves fewer than MinIdle takes it and tells
 	closed  chan struct{}   // closed when the actor has ended
@@ -71,6 +72,7 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 		cfg:     cfg,
 		inbox:   make(chan message[R], inboxSize),
 		idle:    make(chan *slot[R], cfg.shelf()),
+		top:     make(chan *slot[R], cfg.top()),
 		gate:    make(chan struct{}, 1),
 		low:     make(chan struct{}, 1),
 		closed:  make(chan struct{}),
@@ -93,6 +95,17 @@ func (c *Config[R]) shelf() int {
 		return min(c.MaxIdle, shelfMost)
 	}
 	return min(max(c.MaxOpen, shelfLeast), shelfMost)
+}
+
+// top is the room on top of the shelf. A put lays its slot there if it is free, a get
+// looks there first: so few borrowers use few resources, which stay warm in the caches
+// of the processor and the server, and the others rest. MaxIdle is exact, and does
+// without.
+func (c *Config[R]) top() int {
+	if c.MaxIdle > 0 {
+		return 0
+	}
+	return 1
 }
 
 // now is the supervisor's clock: monotonic, so a jump of the wall clock

@@ -159,7 +159,7 @@ func TestTurnsWithoutAKey(t *testing.T) {
 		assert.False(b, k.Of(other))
 		assert.EqualValues(b, 1, k.Expose().id)
 		b.put(k)
-		assert.Len(b, b.s.idle, 1, "exposed or not, it is put")
+		assert.Equal(b, 1, b.shelved(), "exposed or not, it is put")
 		assert.True(b, k.Of(b.s), "it was")
 		b.dead(k)
 		require.NoError(b, other.CloseAll(b.Context()))

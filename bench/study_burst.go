@@ -20,7 +20,7 @@ func bursts() study {
 		s.settings = append(s.settings, setting{
 			params: []param{{"slower connects", fmt.Sprint(dial)}},
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL},
-			most:   5,
+			most:   3,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
 				c := conditions{connString: l.server.ConnString(), limit: requests, dial: dial}
 				return each(func(int) (sample, error) {

@@ -26,7 +26,7 @@ func footprint() study {
 		s.settings = append(s.settings, setting{
 			params: []param{{"what", f.what}},
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL},
-			most:   3,
+			most:   2,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
 				return each(func(int) (sample, error) { return f.measure(ctx, p, l.fast()) }), nil
 			},

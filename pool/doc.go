@@ -24,7 +24,26 @@
 //
 // The package exports what [github.com/jackc/pgx/v5/pgxpool] does: import it as
 // pgxpool, and a program goes on to work. The README lists what is different on
-// purpose.
+// purpose. Smaller differences:
+//
+//   - Settings that cannot be (negative, MinConns greater than MaxConns,
+//     HealthCheckPeriod 0, an unknown pool_ parameter) are errors that name field and value.
+//   - MaxConnLifetimeJitter counts to the nanosecond; an idle connection is closed when
+//     MaxConnLifetime is over, not at the next get, put or health check.
+//   - Of idle connections a lone borrower gets the same one again and again, as there;
+//     the others are lent first in, first out.
+//   - AfterRelease has 5 seconds, BeforeClose 250 ms, a ping without PingTimeout 5
+//     seconds. AfterRelease also gets what was rolled back. A transaction that
+//     AfterConnect leaves open is a failure.
+//   - A connect has 2 minutes, hooks included, also in the background, unless
+//     ConnConfig.ConnectTimeout says less.
+//   - In [Stat] the counts of acquires lag by what is lent, durations are those of
+//     waits, NewConnsCount is without failures, and a get whose context had ended before is not counted
+//     as cancelled.
+//   - AcquireAllIdle takes one connection after the other.
+//   - Tx.Conn and Rows.Conn are nil after the end.
+//   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's
+//     configuration; one that names *pool.Pool gets the pool.
 //
 // # Reading the code
 //
