@@ -271,7 +271,7 @@ func (st *stop) goes() {
 }
 
 // shelved is how many slots lie on the shelf, at the top and below.
-func (b *bed) shelved() int { return len(b.s.top) + len(b.s.idle) }
+func (b *bed) shelved() int { return b.s.shelved() }
 
 // holdDesk stops the supervisor between two messages, until goes.
 func (b *bed) holdDesk() *stop {

@@ -161,33 +161,12 @@ func (d *desk[R]) lookout() {
 
 // take leaves the top to the last: borrowers lay there what they use again and again.
 func (d *desk[R]) take() *slot[R] {
-	select {
-	case sl := <-d.idle:
+	if sl := d.takeBelow(); sl != nil {
 		return sl
-	default:
-		return d.takeTop()
 	}
+	return d.takeTop()
 }
 
-func (d *desk[R]) offer(sl *slot[R]) bool {
-	select {
-	case d.idle <- sl:
-		return true
-	default:
-		return false
-	}
-}
-
-func (d *desk[R]) takeTop() *slot[R] {
-	select {
-	case sl := <-d.top:
-		return sl
-	default:
-		return nil
-	}
-}
-
-func (d *desk[R]) shelved() int                     { return len(d.idle) + len(d.top) }
 func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }
 func (d *desk[R]) recall(sl *slot[R])               { close(sl.recall) }
 func (d *desk[R]) revoke(sl *slot[R])               { close(sl.gone) }

@@ -144,7 +144,7 @@ func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], e
 			break
 		}
 		s.at(afterTake)
-		if s.cfg.MinIdle > 0 && len(s.top)+len(s.idle) < s.cfg.MinIdle {
+		if s.cfg.MinIdle > 0 && s.shelved() < s.cfg.MinIdle {
 			s.tellLow()
 		}
 		sl.uses++
@@ -157,21 +157,6 @@ func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], e
 		}
 	}
 	return nil, brought[R]{}, nil
-}
-
-// offShelf takes a slot off the shelf for a borrower, nil if there is none.
-func (s *Supervisor[R]) offShelf() *slot[R] {
-	select {
-	case sl := <-s.top:
-		return sl
-	default:
-	}
-	select {
-	case sl := <-s.idle:
-		return sl
-	default:
-		return nil
-	}
 }
 
 // tellLow tells the desk that fewer than MinIdle are left, unless somebody has

@@ -305,18 +305,3 @@ func (s *Supervisor[R]) toShelf(sl *slot[R]) bool {
 	}
 	return true
 }
-
-// ontoShelf lays a slot there for a borrower; false if there is no room.
-func (s *Supervisor[R]) ontoShelf(sl *slot[R]) bool {
-	select {
-	case s.top <- sl:
-		return true
-	default:
-	}
-	select {
-	case s.idle <- sl:
-		return true
-	default:
-		return false
-	}
-}

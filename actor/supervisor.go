@@ -88,26 +88,6 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	return s, nil
 }
 
-// shelf is the size of the shelf. With MaxIdle one that is full sends what is put
-// to the desk.
-func (c *Config[R]) shelf() int {
-	if c.MaxIdle > 0 {
-		return min(c.MaxIdle, shelfMost)
-	}
-	return min(max(c.MaxOpen, shelfLeast), shelfMost)
-}
-
-// top is the room on top of the shelf. A put lays its slot there if it is free, a get
-// looks there first: so few borrowers use few resources, which stay warm in the caches
-// of the processor and the server, and the others rest. MaxIdle is exact, and does
-// without.
-func (c *Config[R]) top() int {
-	if c.MaxIdle > 0 {
-		return 0
-	}
-	return 1
-}
-
 // now is the supervisor's clock: monotonic, so a jump of the wall clock
 // changes nothing.
 func (s *Supervisor[R]) now() time.Duration { return time.Since(s.began) }

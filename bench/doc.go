@@ -14,6 +14,6 @@
 // # Reading the code
 //
 // peer.go says what is asked of a pool, and peer_*.go are the pools; study.go says
-// what a study is, and study_*.go are the studies; measure.go has the peers take
-// turns; sample.go is the arithmetic; report.go prints, and file.go writes.
+// what a study is, and study_*.go are the studies; load.go runs their goroutines,
+// measure.go has the peers take turns; sample.go is the arithmetic; report.go prints, and file.go writes.
 package main

@@ -38,8 +38,8 @@
 //   - A connect has 2 minutes, hooks included, also in the background, unless
 //     ConnConfig.ConnectTimeout says less.
 //   - In [Stat] the counts of acquires lag by what is lent, durations are those of
-//     waits, NewConnsCount is without failures, and a get whose context had ended before is not counted
-//     as cancelled.
+//     waits, NewConnsCount is without failures, and a get whose context had ended
+//     before is not counted as cancelled.
 //   - AcquireAllIdle takes one connection after the other.
 //   - Tx.Conn and Rows.Conn are nil after the end.
 //   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's

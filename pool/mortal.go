@@ -40,10 +40,11 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 		}
 		told, _ := ctx.Value(wasTold{}).(*bool)
 		late := context.AfterFunc(ctx, hangUp) // pgx no longer looks at ctx when it closes
-		return cancelConn{conn, func() {       // one for each statement cancelled; they are not to pile up
+		forget := func() {                     // there is one for each statement cancelled: they are not to pile up
 			stop()
 			late()
-		}, told}, nil
+		}
+		return cancelConn{conn, forget, told}, nil
 	}
 }
 

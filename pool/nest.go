@@ -19,8 +19,9 @@ type openTx struct {
 	over func() bool   // whether its borrower's lease has ended; nil if the put empties the list
 }
 
-// errOpenTransaction is the answer to a Begin, or a batch with one, in a transaction that the pool does
-// not know: a savepoint in it could not be told from one of the user's.
+// errOpenTransaction is the answer to a Begin, or a batch with one, in a transaction
+// that the pool does not know: a savepoint in it could not be told from one of the
+// user's.
 var errOpenTransaction = errors.New("a transaction begun by a statement of its own is open: begin it with Begin to nest in it")
 
 // begin begins a transaction on a shared connection, or a savepoint in the one
