@@ -227,8 +227,14 @@ func (s *Supervisor[R]) Resize(minOpen, maxOpen int) error {
 
 // tell has the supervisor change its books, and waits until it has.
 func (s *Supervisor[R]) tell(change func(*machine[R])) error {
-	_, ok := ask(s, func(m *machine[R], _ time.Duration) struct{} { change(m); return struct{}{} })
-	if !ok {
+	told, ok := ask(s, func(m *machine[R], _ time.Duration) bool {
+		if m.end.answered { // CloseAll may have returned, though closed is not closed yet
+			return false
+		}
+		change(m)
+		return true
+	})
+	if !ok || !told {
 		return ErrClosed
 	}
 	return nil
