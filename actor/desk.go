@@ -14,6 +14,8 @@ type desk[R any] struct {
 	timer   *time.Timer   // sends a wake, so that there is one channel less to wait for
 	clock   time.Duration // read once a wake
 	next    time.Duration // what the timer is set to
+
+	batching batching
 }
 
 func newDesk[R any](s *Supervisor[R]) *desk[R] {
@@ -24,10 +26,6 @@ func newDesk[R any](s *Supervisor[R]) *desk[R] {
 	return d
 }
 
-// batch bounds the messages between two settles, so that deadlines are kept
-// however busy the inbox is.
-const batch = 256
-
 // run is the actor's life.
 func (d *desk[R]) run() {
 	for {
@@ -36,11 +34,12 @@ func (d *desk[R]) run() {
 			return
 		}
 		d.wait()
-		if d.machine.shut {
-			// Others are about to send: let them, and handle a batch.
+		if d.machine.shut && d.batching.pays() {
 			runtime.Gosched()
+			d.batching.came(d.drain(batch))
+		} else {
+			d.drain(batch)
 		}
-		d.drain(batch)
 	}
 }
 
@@ -70,9 +69,10 @@ func (d *desk[R]) raced(sl *slot[R]) {
 	d.machine.put(d.clock, sl, Keep, ReasonNone)
 }
 
-// drain handles what is in the inbox, and on the shelf while the gate is shut.
-func (d *desk[R]) drain(most int) {
-	for range most {
+// drain handles what is in the inbox, and on the shelf while the gate is shut. It says
+// how much that was.
+func (d *desk[R]) drain(most int) (n int) {
+	for ; n < most; n++ {
 		select {
 		case msg := <-d.inbox:
 			d.handle(msg)
@@ -80,14 +80,15 @@ func (d *desk[R]) drain(most int) {
 		default:
 		}
 		if !d.machine.shut {
-			return
+			return n
 		}
 		sl := d.take()
 		if sl == nil {
-			return
+			return n
 		}
 		d.machine.put(d.clock, sl, Keep, ReasonNone)
 	}
+	return n
 }
 
 func (d *desk[R]) handle(msg message[R]) {
