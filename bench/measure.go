@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"time"
 )
 
@@ -13,12 +15,13 @@ type plan struct {
 }
 
 var (
-	whole = plan{Rounds: 10, Turn: 25 * time.Millisecond}
+	whole = plan{Rounds: 8, Turn: 15 * time.Millisecond}
 	smoke = plan{Rounds: 2, Turn: 2 * time.Millisecond}
 )
 
-// measure has the peers of a setting take turns, A B C A B C, so that what slows the
-// machine for a while slows all of them.
+// measure has the peers of a setting take turns, so that what slows the machine for a
+// while slows all of them. Each round has another order: nobody always comes after the
+// same one.
 func (pl plan) measure(ctx context.Context, l *lab, s setting) ([]contender, error) {
 	all := make([]contender, len(s.peers))
 	for i, p := range s.peers {
@@ -32,12 +35,12 @@ func (pl plan) measure(ctx context.Context, l *lab, s setting) ([]contender, err
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	rounds := pl.Rounds
+	rounds := pl.Rounds * max(s.erratic, 1)
 	if s.most > 0 {
 		rounds = min(rounds, s.most)
 	}
-	for range rounds {
-		for i := range all {
+	for r := range rounds {
+		for _, i := range rand.New(rand.NewPCG(1, uint64(r))).Perm(len(all)) {
 			if err := all[i].take(); err != nil {
 				return nil, fmt.Errorf("%s: %w", all[i].Peer, err)
 			}
@@ -46,11 +49,13 @@ func (pl plan) measure(ctx context.Context, l *lab, s setting) ([]contender, err
 	return all, nil
 }
 
-// size finds how many operations a turn has, which warms up too.
+// size finds how many operations a turn has, which warms up too: what it goes by is
+// not the first turn that is long enough, but one more.
 func (pl plan) size(s setting, t turn) (int, error) {
 	if s.most > 0 {
 		return 1, nil
 	}
+	warm := false
 	for n := max(64, s.least); ; {
 		began := time.Now()
 		if _, err := t(n); err != nil {
@@ -58,6 +63,10 @@ func (pl plan) size(s setting, t turn) (int, error) {
 		}
 		took := max(time.Since(began), time.Microsecond)
 		if took >= pl.Turn/2 {
+			if !warm {
+				warm = true
+				continue
+			}
 			return max(s.least, int(float64(n)*float64(pl.Turn)/float64(took))), nil
 		}
 		n = min(n*16, max(n*2, int(float64(n)*float64(pl.Turn)/float64(took))))
@@ -73,7 +82,9 @@ type contender struct {
 	n    int
 }
 
+// take leaves the garbage of whoever came before to him.
 func (c *contender) take() error {
+	runtime.GC()
 	s, err := c.turn(c.n)
 	for unit, value := range s {
 		c.Samples[unit] = append(c.Samples[unit], value)

@@ -23,7 +23,8 @@ type setting struct {
 	peers   []peer
 	measure func(ctx context.Context, l *lab, p peer) (turn, error)
 	least   int // operations in a turn
-	most    int // if not 0: operations in a turn, and rounds
+	most    int // if not 0: one operation in a turn, and so many rounds at most
+	erratic int // if not 0: so many times the rounds, since turns differ much
 }
 
 type param struct {
