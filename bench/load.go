@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // A load is what goroutines do, each in a loop, on one rig.
@@ -74,9 +76,9 @@ func (w load) turn(ctx context.Context) turn {
 			return nil, <-failed
 		}
 		s := sample{
-			perOp:      float64(elapsed) / float64(n),
-			allocs:     float64(objectsNow-objects) / float64(n),
-			bytesPerOp: float64(bytesNow-bytes) / float64(n),
+			result.PerOp:      float64(elapsed) / float64(n),
+			result.Allocs:     float64(objectsNow-objects) / float64(n),
+			result.BytesPerOp: float64(bytesNow-bytes) / float64(n),
 		}
 		s.spreadOf(took, w.latencies...)
 		return s, nil

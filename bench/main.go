@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"regexp"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 func main() {
@@ -43,17 +45,17 @@ func run(ctx context.Context, w io.Writer, pl plan, only, out string) (err error
 			err = e
 		}
 	}()
-	f := file{Machine: thisMachine(l.version), Plan: pl}
+	f := result.File{Machine: thisMachine(l.version), Plan: result.Plan(pl)}
 	fmt.Fprintln(w, f.Machine)
 	for _, s := range chosen {
 		o, err := pl.study(ctx, l, s)
 		if err != nil {
 			return err
 		}
-		o.print(w)
+		print(w, o)
 		f.Studies = append(f.Studies, o)
 	}
-	return f.write(out)
+	return f.Write(out)
 }
 
 func choose(only string) (chosen []study, err error) {
@@ -73,8 +75,8 @@ func choose(only string) (chosen []study, err error) {
 }
 
 // study goes through the settings, and tells how far it is.
-func (pl plan) study(ctx context.Context, l *lab, s study) (outcome, error) {
-	o := outcome{Name: s.name, Title: s.title, Units: s.units}
+func (pl plan) study(ctx context.Context, l *lab, s study) (result.Study, error) {
+	o := result.Study{Name: s.name, Title: s.title, Units: s.units}
 	began := time.Now()
 	for i, set := range s.settings {
 		progress("%s %d/%d %v", s.name, i+1, len(s.settings), set)
@@ -85,7 +87,11 @@ func (pl plan) study(ctx context.Context, l *lab, s study) (outcome, error) {
 		if err != nil {
 			return o, fmt.Errorf("%s, %v: %w", s.name, set, err)
 		}
-		o.Rows = append(o.Rows, row{set.params, contenders})
+		row := result.Row{Params: set.params}
+		for _, c := range contenders {
+			row.Contenders = append(row.Contenders, c.Contender)
+		}
+		o.Rows = append(o.Rows, row)
 	}
 	progress("")
 	fmt.Fprintf(os.Stderr, "%s: %v\n", s.name, time.Since(began).Round(time.Second/10))

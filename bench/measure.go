@@ -6,13 +6,12 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // A plan says how long studies take.
-type plan struct {
-	Rounds int           `json:"rounds"` // how often the peers take turns
-	Turn   time.Duration `json:"turn_ns"`
-}
+type plan result.Plan
 
 var (
 	whole = plan{Rounds: 8, Turn: 15 * time.Millisecond}
@@ -25,7 +24,7 @@ var (
 func (pl plan) measure(ctx context.Context, l *lab, s setting) ([]contender, error) {
 	all := make([]contender, len(s.peers))
 	for i, p := range s.peers {
-		all[i] = contender{Peer: p.name, Samples: map[string][]float64{}}
+		all[i].Contender = result.Contender{Peer: p.name, Samples: map[string][]float64{}}
 		t, err := s.measure(ctx, l, p)
 		if err == nil {
 			all[i].turn = t
@@ -73,11 +72,9 @@ func (pl plan) size(s setting, t turn) (int, error) {
 	}
 }
 
-// A contender is a peer in a setting, and what its turns have measured.
+// A contender is a peer in a setting, with what its turns have measured.
 type contender struct {
-	Peer    string               `json:"peer"`
-	Samples map[string][]float64 `json:"samples"` // by unit, one value for each round
-
+	result.Contender
 	turn turn
 	n    int
 }

@@ -4,27 +4,30 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
-// print writes the outcome as a table: a line for each setting and unit, a column for
+// print writes a study as a table: a line for each setting and unit, a column for
 // each peer with the median of its turns, and the ratio of the first to pgxpool.
-func (o outcome) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s\n%s\n", o.Title, strings.Repeat("-", len(o.Title)))
+func print(w io.Writer, s result.Study) {
+	fmt.Fprintf(w, "\n%s\n%s\n", s.Title, strings.Repeat("-", len(s.Title)))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer t.Flush()
-	for i, r := range o.Rows {
-		if i == 0 || !r.looksLike(o.Rows[i-1]) {
-			fmt.Fprintln(t, strings.Join(r.header(), "\t")+"\t")
+	for i, r := range s.Rows {
+		if i == 0 || !slices.Equal(header(r), header(s.Rows[i-1])) {
+			fmt.Fprintln(t, strings.Join(header(r), "\t")+"\t")
 		}
-		for _, unit := range o.Units {
-			fmt.Fprintln(t, strings.Join(r.line(unit), "\t")+"\t")
+		for _, unit := range s.Units {
+			fmt.Fprintln(t, strings.Join(line(r, unit), "\t")+"\t")
 		}
 	}
 }
 
-func (r row) header() []string {
+func header(r result.Row) []string {
 	var cells []string
 	for _, p := range r.Params {
 		cells = append(cells, p.Name)
@@ -33,29 +36,40 @@ func (r row) header() []string {
 	for _, c := range r.Contenders {
 		cells = append(cells, c.Peer)
 	}
-	if r.of(rivalPgxpool.name) != nil {
+	if compared(r) {
 		cells = append(cells, "ratio", "(middle half)")
 	}
 	return cells
 }
 
-func (r row) looksLike(other row) bool {
-	return strings.Join(r.header(), "\t") == strings.Join(other.header(), "\t")
-}
-
-func (r row) line(unit string) []string {
+func line(r result.Row, unit string) []string {
 	var cells []string
 	for _, p := range r.Params {
 		cells = append(cells, p.Value)
 	}
 	cells = append(cells, strings.TrimSuffix(unit, "-ns"))
 	for _, c := range r.Contenders {
-		cells = append(cells, readable(unit, median(c.Samples[unit])))
+		cells = append(cells, readable(unit, result.Median(c.Samples[unit])))
 	}
-	if q, ok := r.ratio(unit); ok && !math.IsNaN(q.Median) {
+	if q, ok := ratio(r, unit); ok {
 		cells = append(cells, fmt.Sprintf("%.2f", q.Median), fmt.Sprintf("%.2f to %.2f", q.Low, q.High))
 	}
 	return cells
+}
+
+// compared says whether a row has pgxpool and another.
+func compared(r result.Row) bool {
+	return slices.ContainsFunc(r.Contenders[1:], func(c result.Contender) bool { return c.Peer == rivalPgxpool.name })
+}
+
+// ratio is that of the first peer to pgxpool, if both have the unit, and more than
+// next to nothing of it.
+func ratio(r result.Row, unit string) (q result.Ratio, ok bool) {
+	theirs := r.Samples(rivalPgxpool.name, unit)
+	if !compared(r) || !(result.Median(theirs) >= 0.5) {
+		return q, false
+	}
+	return result.Paired(r.Contenders[0].Samples[unit], theirs)
 }
 
 // readable has three digits that matter.
@@ -63,11 +77,11 @@ func readable(unit string, v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "-"
-	case unit == perOp || strings.HasSuffix(unit, "-ns"):
+	case unit == result.PerOp || strings.HasSuffix(unit, "-ns"):
 		return scaled(v, 1000, "ns", "µs", "ms", "s")
-	case unit == heldBytes || unit == bytesPerOp:
+	case unit == result.Bytes || unit == result.BytesPerOp:
 		return scaled(v, 1024, "B", "KiB", "MiB")
-	case unit == allocs:
+	case unit == result.Allocs:
 		return fmt.Sprintf("%.1f", v)
 	default:
 		return fmt.Sprintf("%.3g", v)

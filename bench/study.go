@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pgactor/pgactor/bench/result"
 	"github.com/pgactor/pgactor/pool/pooltest"
 )
 
@@ -19,7 +21,7 @@ type study struct {
 
 // A setting is one row of a study: what is measured, under which conditions, of whom.
 type setting struct {
-	params  []param
+	params  []result.Param
 	peers   []peer
 	measure func(ctx context.Context, l *lab, p peer) (turn, error)
 	least   int // operations in a turn
@@ -27,9 +29,12 @@ type setting struct {
 	erratic int // if not 0: so many times the rounds, since turns differ much
 }
 
-type param struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+// named makes parameters of names and values, in turns.
+func named(all ...string) (params []result.Param) {
+	for pair := range slices.Chunk(all, 2) {
+		params = append(params, result.Param{Name: pair[0], Value: pair[1]})
+	}
+	return params
 }
 
 func (s setting) String() string {

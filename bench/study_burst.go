@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // bursts measures what a pool without connections makes of many requests at once: how
@@ -14,11 +16,11 @@ func bursts() study {
 	s := study{
 		name:  "burst",
 		title: "50 requests of 2 ms at once, limit 50, nothing open: until the last is done",
-		units: []string{perOp, opened},
+		units: []string{result.PerOp, result.Opened},
 	}
 	for _, dial := range []time.Duration{0, 50 * time.Millisecond} {
 		s.settings = append(s.settings, setting{
-			params: []param{{"slower connects", fmt.Sprint(dial)}},
+			params: named("slower connects", fmt.Sprint(dial)),
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL},
 			most:   3,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
@@ -45,7 +47,7 @@ func burst(ctx context.Context, p peer, c conditions, requests int, hold func())
 		all.Go(func() { failed <- r.cycle(ctx, hold) })
 	}
 	all.Wait()
-	s := sample{perOp: float64(time.Since(began)), opened: float64(r.opened())}
+	s := sample{result.PerOp: float64(time.Since(began)), result.Opened: float64(r.opened())}
 	for range requests {
 		if err := <-failed; err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // footprint measures what pools hold while nothing happens: memory, of the heap and of
@@ -13,7 +15,7 @@ func footprint() study {
 	s := study{
 		name:  "footprint",
 		title: "What is held while nothing happens",
-		units: []string{heldBytes, goroutines},
+		units: []string{result.Bytes, result.Goroutines},
 	}
 	for _, f := range []struct {
 		what    string
@@ -24,7 +26,7 @@ func footprint() study {
 		{"100 pools of 1", hundredPools},
 	} {
 		s.settings = append(s.settings, setting{
-			params: []param{{"what", f.what}},
+			params: named("what", f.what),
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL},
 			most:   2,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
@@ -41,7 +43,7 @@ func held() sample {
 	runtime.GC() // what finalizers have let go of
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return sample{heldBytes: float64(m.HeapAlloc + m.StackInuse), goroutines: float64(runtime.NumGoroutine())}
+	return sample{result.Bytes: float64(m.HeapAlloc + m.StackInuse), result.Goroutines: float64(runtime.NumGoroutine())}
 }
 
 func (s sample) minus(before sample) sample {

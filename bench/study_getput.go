@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // A holding is what a borrower does with a connection.
@@ -31,7 +33,7 @@ func getPut() study {
 	return study{
 		name:     "getput",
 		title:    "A get and a put, 8 connections",
-		units:    []string{perOp, allocs},
+		units:    []string{result.PerOp, result.Allocs},
 		settings: getPuts([]int{1, 2, 8, 64, 1000}, []holding{holdNothing, holdWork, holdYield}, pgactor, rivalPgxpool, databaseSQL, persist, channel, asking),
 	}
 }
@@ -41,7 +43,7 @@ func keys() study {
 	return study{
 		name:     "keyed",
 		title:    "A get and a put under an identity that has a connection (nested), or has none (persistent), 8 connections",
-		units:    []string{perOp, allocs},
+		units:    []string{result.PerOp, result.Allocs},
 		settings: getPuts([]int{1, 2, 64}, []holding{holdNothing, holdYield}, nested, persist, pgactor, rivalPgxpool),
 	}
 }
@@ -51,7 +53,7 @@ func tracking() study {
 	return study{
 		name:     "tracked",
 		title:    "A get and a put with TrackLeases, 8 connections",
-		units:    []string{perOp, allocs},
+		units:    []string{result.PerOp, result.Allocs},
 		settings: getPuts([]int{1, 2, 64}, []holding{holdNothing, holdYield}, tracked, pgactor, rivalPgxpool),
 	}
 }
@@ -61,7 +63,7 @@ func getPuts(goroutines []int, holdings []holding, peers ...peer) []setting {
 	for _, h := range holdings {
 		for _, n := range goroutines {
 			all = append(all, setting{
-				params: []param{{"hold", h.name}, {"goroutines", fmt.Sprint(n)}},
+				params: named("hold", h.name, "goroutines", fmt.Sprint(n)),
 				peers:  peers,
 				least:  opsEach * n,
 				measure: func(ctx context.Context, l *lab, p peer) (turn, error) {

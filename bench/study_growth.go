@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pgactor/pgactor/actor"
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // limits measures the supervisor alone, lending numbers, with ever more of them: a get
@@ -14,7 +15,7 @@ func limits() study {
 	s := study{
 		name:  "limit",
 		title: "A get and a put of nothing, twice as many goroutines as the limit, each yields",
-		units: []string{perOp},
+		units: []string{result.PerOp},
 	}
 	for _, limit := range []int{1, 10, 100, 1000} {
 		s.settings = append(s.settings, crowd("limit", limit, limit, 2*limit))
@@ -27,7 +28,7 @@ func crowds() study {
 	s := study{
 		name:  "waiters",
 		title: "A get and a put of nothing, limit 8, so many goroutines wait, each yields",
-		units: []string{perOp},
+		units: []string{result.PerOp},
 	}
 	for _, waiting := range []int{1, 10, 100, 1000, 10000} {
 		s.settings = append(s.settings, crowd("waiters", waiting, connections, connections+waiting))
@@ -37,7 +38,7 @@ func crowds() study {
 
 func crowd(name string, value, limit, goroutines int) setting {
 	return setting{
-		params: []param{{name, fmt.Sprint(value)}},
+		params: named(name, fmt.Sprint(value)),
 		peers:  []peer{supervisor, channel},
 		least:  opsEach * goroutines,
 		measure: func(ctx context.Context, l *lab, p peer) (turn, error) {

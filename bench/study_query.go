@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // proxyDelay is what the slow network adds to each answer.
@@ -29,7 +31,7 @@ func queries() study {
 	s := study{
 		name:  "query",
 		title: "A query end to end, 8 connections",
-		units: []string{perOp, p99, allocs},
+		units: []string{result.PerOp, result.P99, result.Allocs},
 	}
 	for _, of := range []statement{asksOne, asksRow} {
 		for _, n := range []int{1, 8, 64, 256} {
@@ -44,7 +46,7 @@ func proxied() study {
 	s := study{
 		name:  "network",
 		title: "A query through a proxy that adds 1 ms, 8 connections",
-		units: []string{perOp, p99},
+		units: []string{result.PerOp, result.P99},
 	}
 	for _, n := range []int{1, 8, 64} {
 		s.settings = append(s.settings, asked(asksRow, n, (*lab).far, pgactor, rivalPgxpool, databaseSQL))
@@ -57,7 +59,7 @@ func work() study {
 	s := study{
 		name:  "work",
 		title: "More than a query, 8 connections",
-		units: []string{perOp, p99, allocs},
+		units: []string{result.PerOp, result.P99, result.Allocs},
 	}
 	for _, n := range []int{1, 8, 64} {
 		s.settings = append(s.settings, asked(transaction, n, (*lab).fast, pgactor, rivalPgxpool, databaseSQL, persist).often())
@@ -79,7 +81,7 @@ func (s setting) often() setting {
 
 func asked(what statement, goroutines int, by func(*lab) conditions, peers ...peer) setting {
 	return setting{
-		params: []param{{"what", what.name}, {"goroutines", fmt.Sprint(goroutines)}},
+		params: named("what", what.name, "goroutines", fmt.Sprint(goroutines)),
 		peers:  peers,
 		least:  opsEach * goroutines,
 		measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
@@ -91,7 +93,7 @@ func asked(what statement, goroutines int, by func(*lab) conditions, peers ...pe
 			begin := func(ctx context.Context, g int) operation {
 				return timed(func(i int) error { return ask(ctx, (g*7919+i)%tableRows+1) })
 			}
-			return load{rig: r, goroutines: goroutines, begin: begin, latencies: []string{p50, p99}}.turn(ctx), nil
+			return load{rig: r, goroutines: goroutines, begin: begin, latencies: []string{result.P50, result.P99}}.turn(ctx), nil
 		},
 	}
 }

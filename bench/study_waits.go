@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 // waits measures how long each of a crowd waits for its turn: whether it is the same
@@ -13,11 +15,11 @@ func waits() study {
 	s := study{
 		name:  "wait",
 		title: "How long a get waits, 200 goroutines on 8 connections",
-		units: []string{p50, p99, p999, worst, mean},
+		units: []string{result.P50, result.P99, result.P999, result.Worst, result.Mean},
 	}
 	for _, h := range []holding{holdYield, holdSleep} {
 		s.settings = append(s.settings, setting{
-			params: []param{{"hold", h.name}},
+			params: named("hold", h.name),
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL, channel, asking},
 			least:  opsEach * crowd / 2,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {
@@ -54,11 +56,11 @@ func cancels() study {
 	s := study{
 		name:  "cancel",
 		title: "Every second get gives up after 20 µs, 64 goroutines on 8 connections",
-		units: []string{perOp, given, allocs},
+		units: []string{result.PerOp, given, result.Allocs},
 	}
 	for _, h := range []holding{holdYield, holdSleep} {
 		s.settings = append(s.settings, setting{
-			params: []param{{"hold", h.name}},
+			params: named("hold", h.name),
 			peers:  []peer{pgactor, rivalPgxpool, databaseSQL, channel},
 			least:  opsEach * impatients,
 			measure: func(ctx context.Context, l *lab, p peer) (turn, error) {

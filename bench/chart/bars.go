@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/pgactor/pgactor/bench/result"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -22,7 +23,7 @@ func grouped(rows []row, peers []string) bars {
 	for _, r := range rows {
 		group := make([]float64, len(peers))
 		for i, peer := range peers {
-			group[i] = median(r.samples(peer, perOp))
+			group[i] = result.Median(r.Samples(peer, result.PerOp))
 		}
 		b.values = append(b.values, group)
 	}

@@ -144,7 +144,7 @@ func TestSaysWhatIsWrongWithAFile(t *testing.T) {
 		"not JSON":         {"ns/op", "is not a file of bench"},
 		"cut short":        {string(valid[:len(valid)/2]), "is not a file of bench"},
 		"other types":      {`{"studies": [{"name": 1}]}`, "is not a file of bench"},
-		"without studies":  {`{"machine": {}}`, errNoStudies.Error()},
+		"without studies":  {`{"machine": {}}`, "it has no studies"},
 		"of other studies": {`{"studies": [{"name": "other", "rows": [{}]}]}`, errNothing.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {

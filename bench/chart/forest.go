@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 
+	"github.com/pgactor/pgactor/bench/result"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -15,7 +16,7 @@ type forest []entry
 
 type entry struct {
 	group, setting string
-	ratio
+	result.Ratio
 	ours, theirs float64 // ns
 }
 
@@ -47,7 +48,7 @@ func (f forest) begins(i int) bool { return i == 0 || f[i].group != f[i-1].group
 func (f forest) extent() (lowest, highest float64) {
 	lowest, highest = 0.5, 2
 	for _, e := range f {
-		lowest, highest = min(lowest, e.low), max(highest, e.high)
+		lowest, highest = min(lowest, e.Low), max(highest, e.High)
 	}
 	return lowest, highest
 }
@@ -84,11 +85,11 @@ func (f forest) head(c draw.Canvas, one, y vg.Length) {
 
 func (e entry) draw(c draw.Canvas, x func(float64) vg.Length, y vg.Length) {
 	colour := e.colour()
-	c.StrokeLine2(draw.LineStyle{Color: colour, Width: 1.5}, x(e.low), y, x(e.high), y)
-	c.DrawGlyphNoClip(draw.GlyphStyle{Color: colour, Radius: 3.25, Shape: draw.CircleGlyph{}}, vg.Point{X: x(e.median), Y: y})
+	c.StrokeLine2(draw.LineStyle{Color: colour, Width: 1.5}, x(e.Low), y, x(e.High), y)
+	c.DrawGlyphNoClip(draw.GlyphStyle{Color: colour, Radius: 3.25, Shape: draw.CircleGlyph{}}, vg.Point{X: x(e.Median), Y: y})
 	right := aligned(plain(9, faint), draw.XRight)
 	write(c, right, c.Min.X+settingAt, y, e.setting)
-	write(c, aligned(bold(9, colour), draw.XRight), c.Max.X+ratioAt, y, fmt.Sprintf("%.2f", e.median))
+	write(c, aligned(bold(9, colour), draw.XRight), c.Max.X+ratioAt, y, fmt.Sprintf("%.2f", e.Median))
 	write(c, right, c.Max.X+oursAt, y, readable(e.ours))
 	write(c, right, c.Max.X+theirsAt, y, readable(e.theirs))
 }
@@ -96,9 +97,9 @@ func (e entry) draw(c draw.Canvas, x func(float64) vg.Length, y vg.Length) {
 // colour is that of the faster one; grey if the middle half has both.
 func (e entry) colour() color.Color {
 	switch {
-	case e.high < 1:
+	case e.High < 1:
 		return blue
-	case e.low > 1:
+	case e.Low > 1:
 		return orange
 	}
 	return faint

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/pgactor/pgactor/bench/result"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -33,7 +34,7 @@ func against(rows []row, param string, shown func(ns float64) float64, peers ...
 	for i, peer := range peers {
 		ls[i].peer = peer
 		for _, r := range rows {
-			ls[i].with(r.number(param), shown(median(r.samples(peer, perOp))))
+			ls[i].with(r.number(param), shown(result.Median(r.Samples(peer, result.PerOp))))
 		}
 	}
 	return ls

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/pgactor/pgactor/bench/result"
 )
 
 func main() {
@@ -21,7 +23,7 @@ func main() {
 
 // run draws all pictures for which there are measurements, and says which.
 func run(w io.Writer, in, out string) error {
-	f, err := read(in)
+	read, err := result.Read(in)
 	if err != nil {
 		return err
 	}
@@ -30,7 +32,7 @@ func run(w io.Writer, in, out string) error {
 	}
 	drawn := 0
 	for _, p := range pictures {
-		s := p.draw(f)
+		s := p.draw(file{read})
 		if s == nil {
 			fmt.Fprintf(w, "%s: left out, the file has no measurements for it\n", p.name)
 			continue

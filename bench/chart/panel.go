@@ -92,7 +92,7 @@ func (p panel) mark(rows []row, param string) {
 	p.X.Min, p.X.Max = math.Inf(1), 0
 	for _, r := range rows {
 		if v := r.number(param); v > 0 {
-			marks = append(marks, plot.Tick{Value: v, Label: r.param(param)})
+			marks = append(marks, plot.Tick{Value: v, Label: r.Param(param)})
 			p.X.Min, p.X.Max = min(p.X.Min, v*0.9), max(p.X.Max, v)
 		}
 	}

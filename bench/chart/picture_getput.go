@@ -7,7 +7,7 @@ import (
 
 // drawGetPut shows what a pool adds to a query, beside the least that is possible, and
 // what the obvious actor would cost.
-func drawGetPut(f *file) *sheet {
+func drawGetPut(f file) *sheet {
 	peers := []string{ours, rival, stdlib, bareActor, channel}
 	var panels []panel
 	highest := 0.0
@@ -24,7 +24,7 @@ func drawGetPut(f *file) *sheet {
 		p.X.Min, p.X.Max = -0.5, float64(len(rows))-0.5
 		var marks plot.ConstantTicks
 		for i, r := range rows {
-			marks = append(marks, plot.Tick{Value: float64(i), Label: r.param("goroutines")})
+			marks = append(marks, plot.Tick{Value: float64(i), Label: r.Param("goroutines")})
 		}
 		p.X.Tick.Marker = marks
 		p.Add(b)

@@ -1,7 +1,7 @@
 package main
 
 // drawGrowth shows that a get and a put cost no more when there is more of everything.
-func drawGrowth(f *file) *sheet {
+func drawGrowth(f file) *sheet {
 	var panels []panel
 	highest := 0.0
 	for _, g := range []struct{ study, title, below string }{

@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // drawQuery shows what is left of the difference in a query end to end.
-func drawQuery(f *file) *sheet {
+func drawQuery(f file) *sheet {
 	var panels []panel
 	highest := 0.0
 	for _, what := range []string{"select 1", "point query"} {

@@ -1,20 +1,24 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pgactor/pgactor/bench/result"
+)
 
 // drawRatio shows pgactor's time by pgxpool's in all settings that both have.
-func drawRatio(f *file) *sheet {
+func drawRatio(f file) *sheet {
 	var all forest
 	for _, s := range compared {
 		for _, r := range f.rows(s.study, "", "") {
-			mine, theirs := r.samples(ours, s.unit), r.samples(rival, s.unit)
-			if q, ok := paired(mine, theirs); ok {
+			mine, theirs := r.Samples(ours, s.unit), r.Samples(rival, s.unit)
+			if q, ok := result.Paired(mine, theirs); ok {
 				all = append(all, entry{
 					group:   fmt.Sprintf(s.group, r.what()),
-					setting: r.param("goroutines"),
-					ratio:   q,
-					ours:    median(mine),
-					theirs:  median(theirs),
+					setting: r.Param("goroutines"),
+					Ratio:   q,
+					ours:    result.Median(mine),
+					theirs:  result.Median(theirs),
 				})
 			}
 		}
@@ -40,19 +44,19 @@ func drawRatio(f *file) *sheet {
 
 // compared are the studies, with a title for settings that differ in goroutines only.
 var compared = []struct{ study, unit, group string }{
-	{"getput", perOp, "get and put, %s"},
-	{"wait", p999, "wait p99.9, %s"},
-	{"cancel", perOp, "half the gets give up, %s"},
-	{"query", perOp, "%s"},
-	{"network", perOp, "%s, slow network"},
-	{"work", perOp, "%s"},
+	{"getput", result.PerOp, "get and put, %s"},
+	{"wait", result.P999, "wait p99.9, %s"},
+	{"cancel", result.PerOp, "half the gets give up, %s"},
+	{"query", result.PerOp, "%s"},
+	{"network", result.PerOp, "%s, slow network"},
+	{"work", result.PerOp, "%s"},
 }
 
 // what is what a borrower does with the connection.
 func (r row) what() string {
-	switch hold := r.param("hold"); hold {
+	switch hold := r.Param("hold"); hold {
 	case "":
-		return r.param("what")
+		return r.Param("what")
 	case "nothing":
 		return "no work"
 	case "1us":

@@ -1,16 +1,19 @@
 package main
 
-import "gonum.org/v1/plot"
+import (
+	"github.com/pgactor/pgactor/bench/result"
+	"gonum.org/v1/plot"
+)
 
 // drawWait shows whether all wait as long: how far the slowest are from the middle.
-func drawWait(f *file) *sheet {
+func drawWait(f file) *sheet {
 	var panels []panel
 	for _, r := range f.rows("wait", "", "") {
 		var ls lines
 		for _, peer := range []string{ours, rival, stdlib, bareActor, channel} {
 			l := line{peer: peer}
-			for i, unit := range []string{p50, p99, p999, worst} {
-				l.with(float64(i+1), median(r.samples(peer, unit)))
+			for i, unit := range []string{result.P50, result.P99, result.P999, result.Worst} {
+				l.with(float64(i+1), result.Median(r.Samples(peer, unit)))
 			}
 			ls = append(ls, l)
 		}

@@ -5,7 +5,7 @@ import "fmt"
 // A picture is made of a file; of one without the measurements for it there is none.
 type picture struct {
 	name string
-	draw func(*file) *sheet
+	draw func(file) *sheet
 }
 
 var pictures = []picture{
@@ -17,7 +17,7 @@ var pictures = []picture{
 }
 
 // caption says where and how it was measured.
-func (f *file) caption(how string) []string {
+func (f file) caption(how string) []string {
 	return []string{
 		f.Machine.String(),
 		fmt.Sprintf("%s of %d rounds, in which the peers took turns in one process.", how, f.Plan.Rounds),

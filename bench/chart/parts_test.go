@@ -3,25 +3,15 @@ package main
 import (
 	"testing"
 
+	"github.com/pgactor/pgactor/bench/result"
 	"github.com/stretchr/testify/assert"
 	"gonum.org/v1/plot/vg"
 )
 
-func TestPaired(t *testing.T) {
-	slowLater := []float64{100, 100, 400, 400, 400} // the machine was slower in the last rounds
-	q, ok := paired([]float64{50, 50, 200, 200, 200}, slowLater)
-	assert.True(t, ok)
-	assert.Equal(t, ratio{0.5, 0.5, 0.5}, q)
-	q, _ = paired([]float64{3, 1, 2, 1}, []float64{1, 1, 1, 1})
-	assert.Equal(t, ratio{2, 1, 3}, q)
-	_, ok = paired([]float64{1, 2}, []float64{0})
-	assert.False(t, ok, "nothing to divide by")
-}
-
 func TestEntryHasTheColourOfTheFaster(t *testing.T) {
-	assert.Equal(t, blue, entry{ratio: ratio{0.6, 0.5, 0.9}}.colour())
-	assert.Equal(t, orange, entry{ratio: ratio{1.6, 1.1, 1.9}}.colour())
-	assert.Equal(t, faint, entry{ratio: ratio{0.9, 0.8, 1.1}}.colour(), "neither")
+	assert.Equal(t, blue, entry{Ratio: result.Ratio{Median: 0.6, Low: 0.5, High: 0.9}}.colour())
+	assert.Equal(t, orange, entry{Ratio: result.Ratio{Median: 1.6, Low: 1.1, High: 1.9}}.colour())
+	assert.Equal(t, faint, entry{Ratio: result.Ratio{Median: 0.9, Low: 0.8, High: 1.1}}.colour(), "neither")
 }
 
 func TestReadable(t *testing.T) {
