@@ -124,29 +124,15 @@ func (l *Lease[R]) Expose() (r R) {
 // has ended may be put once: that changes nothing and is no error. One with a key
 // that is put during a turn goes back with the end of that, or after EndGrace, when
 // the resource is killed.
-func (l *Lease[R]) Put() error {
-	if l.hold != nil {
-		err := l.hold.giveBack(Keep)
-		runtime.KeepAlive(l)
-		return err
-	}
-	sl := l.slot
-	if sl == nil {
-		return ErrNotLeased
-	}
-	l.end(sl)
-	v := Keep
-	if judge := sl.sup.cfg.Judge; judge != nil {
-		v = sl.sup.verdict(sl, judge)
-	}
-	return sl.sup.putBack(sl, v, ReasonDiscarded)
-}
+func (l *Lease[R]) Put() error { return l.giveBack(Keep) }
 
 // Discard gives the resource back to be closed; one that is shared under a key
 // when its last lease is put. The errors are those of Put.
-func (l *Lease[R]) Discard() error {
+func (l *Lease[R]) Discard() error { return l.giveBack(Discard) }
+
+func (l *Lease[R]) giveBack(v Verdict) error {
 	if l.hold != nil {
-		err := l.hold.giveBack(Discard)
+		err := l.hold.giveBack(v)
 		runtime.KeepAlive(l)
 		return err
 	}
@@ -155,7 +141,10 @@ func (l *Lease[R]) Discard() error {
 		return ErrNotLeased
 	}
 	l.end(sl)
-	return sl.sup.putBack(sl, Discard, ReasonDiscarded)
+	if judge := sl.sup.cfg.Judge; judge != nil && v == Keep {
+		v = sl.sup.verdict(sl, judge)
+	}
+	return sl.sup.putBack(sl, v, ReasonDiscarded)
 }
 
 // end makes the handle dead.

@@ -46,10 +46,10 @@ func (s *session) innermost() pgx.Tx {
 	if s.conn.PgConn().TxStatus() == idle {
 		s.forgetOpen() // ended by a statement
 	}
-	if len(s.open) == 0 {
+	if len(s.txs) == 0 {
 		return nil
 	}
-	return s.open[len(s.open)-1].tx
+	return s.txs[len(s.txs)-1].tx
 }
 
 // nesting is the transaction that what c sends is in, if c shares it.
@@ -65,13 +65,13 @@ func (s *session) opened(t *Tx) *Tx {
 	if t.conn.shared() {
 		t.left = make(chan struct{}, 1)
 	}
-	s.open = append(s.open, openTx{tx: t.tx, left: t.left, over: t.conn.lease().Watch()})
+	s.txs = append(s.txs, openTx{tx: t.tx, left: t.left, over: t.conn.lease().Watch()})
 	return t
 }
 
 // place is where a transaction stands in the list, -1 if it does not.
 func (s *session) place(tx pgx.Tx) int {
-	return slices.IndexFunc(s.open, func(o openTx) bool { return o.tx == tx })
+	return slices.IndexFunc(s.txs, func(o openTx) bool { return o.tx == tx })
 }
 
 // ended forgets a transaction, and the savepoints in it.
@@ -82,12 +82,12 @@ func (s *session) ended(tx pgx.Tx) {
 }
 
 func (s *session) endFrom(i int) {
-	clear(s.open[i:])
-	s.open = s.open[:i]
+	clear(s.txs[i:])
+	s.txs = s.txs[:i]
 }
 
 func (s *session) forgetOpen() {
-	if len(s.open) > 0 {
+	if len(s.txs) > 0 {
 		s.endFrom(0)
 	}
 }
@@ -100,14 +100,14 @@ func (s *session) dropAbandoned(ctx context.Context) error {
 	if s.innermost() == nil {
 		return nil
 	}
-	i := slices.IndexFunc(s.open, openTx.abandoned)
+	i := slices.IndexFunc(s.txs, openTx.abandoned)
 	if i < 0 {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return endedError(ctx) // pgx would close the connection
 	}
-	o := s.open[i]
+	o := s.txs[i]
 	s.endFrom(i)
 	if err := o.tx.Rollback(ctx); err != nil {
 		s.hangUp() // pgx does not if it was a savepoint, which would be committed then
@@ -122,8 +122,8 @@ func (s *session) dropAbandoned(ctx context.Context) error {
 // leave notes that nobody will end a transaction.
 func (s *session) leave(tx pgx.Tx) {
 	if i := s.place(tx); i >= 0 {
-		s.open[i].left = make(chan struct{}, 1)
-		s.open[i].left <- struct{}{}
+		s.txs[i].left = make(chan struct{}, 1)
+		s.txs[i].left <- struct{}{}
 	}
 }
 

@@ -43,24 +43,24 @@ func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
 
 // query runs a query for rows that end the use of the connection.
 func (u use) query(send func() (pgx.Rows, error)) (pgx.Rows, error) {
-	lasts := false
-	defer u.endUnless(&lasts)
+	kept := false
+	defer u.endUnless(&kept)
 	rows, err := send()
 	if err != nil {
 		err = u.explain(err)
 		return failed{err}, err
 	}
-	lasts = true
+	kept = true
 	u.lasts(openRows)
 	return u.s.keepRows(u, rows), nil
 }
 
 // queryRow runs a query for a row that ends the use of the connection.
 func (u use) queryRow(send func() pgx.Row) pgx.Row {
-	lasts := false
-	defer u.endUnless(&lasts)
+	kept := false
+	defer u.endUnless(&kept)
 	row := send()
-	lasts = true
+	kept = true
 	u.lasts(openRows)
 	return u.s.keepRow(u, row)
 }
@@ -187,8 +187,8 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	lasts := false
-	defer u.endUnless(&lasts)
+	kept := false
+	defer u.endUnless(&kept)
 	var results pgx.BatchResults
 	switch top := u.s.nesting(c); {
 	case top != nil:
@@ -198,7 +198,7 @@ func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.Batc
 	default:
 		results = u.s.conn.SendBatch(u.ctx, b)
 	}
-	lasts = true
+	kept = true
 	return u.keepResults(results)
 }
 

@@ -31,7 +31,7 @@ type session struct {
 	readOnly bool // the server has refused a write
 
 	bound *boundKey // the key whose Keying has changed it
-	open  []openTx  // see nest.go
+	txs   []openTx  // see nest.go
 
 	rows []poolRows // made in a batch, not yet used
 	row  []poolRow

@@ -31,7 +31,7 @@ func (c *Conn) use(ctx context.Context, owner bool) (u use, err error) {
 	if u, err = c.turn(ctx, owner); err != nil {
 		return u, err
 	}
-	if len(u.s.open) == 0 {
+	if len(u.s.txs) == 0 {
 		return u, nil
 	}
 	proper := false
@@ -86,9 +86,9 @@ func (u *use) end() {
 	}
 }
 
-// endUnless ends the use, unless it lasts.
-func (u *use) endUnless(lasts *bool) {
-	if !*lasts {
+// endUnless ends the use, unless it is kept by what lasts.
+func (u *use) endUnless(kept *bool) {
+	if !*kept {
 		u.end()
 	}
 }

@@ -182,10 +182,10 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	lasts := false
-	defer u.endUnless(&lasts)
+	kept := false
+	defer u.endUnless(&kept)
 	results := u.keepResults(t.tx.SendBatch(u.ctx, b))
-	lasts = true
+	kept = true
 	return results
 }
 
