@@ -222,12 +222,16 @@ func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
 // shownLeases is how many leases an error names at most.
 const shownLeases = 10
 
-// shortage is how things stand for who gets nothing.
+// shortage is how things stand for who gets nothing. Who is to blame takes a look at
+// every slot: if many give up at once, as they do when a server hangs, one look does for
+// all between two settles.
 func (m *machine[R]) shortage(now time.Duration) Shortage {
-	return Shortage{
-		Limit: m.cfg.MaxOpen, Leased: m.leased(), Waiting: m.queue.len,
-		Oldest: m.oldest(now), Leases: m.oldestLeases(now),
+	if m.blame == nil {
+		m.blame = &Shortage{Oldest: m.oldest(now), Leases: m.oldestLeases(now)}
 	}
+	short := *m.blame
+	short.Limit, short.Leased, short.Waiting = m.cfg.MaxOpen, m.leased(), m.queue.len
+	return short
 }
 
 // oldestLeases are those to blame, with Track.

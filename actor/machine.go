@@ -41,6 +41,7 @@ type machine[R any] struct {
 	expiry   time.Duration // nothing expires before
 	overlong time.Duration // no lease lasts too long before
 
+	blame    *Shortage     // what the last look since a settle found, see shortage
 	hasty    []*ticket[R]  // came since the last settle and will not wait
 	ready    []*ticket[R]  // wait for the minimum
 	refillAt time.Duration // after a failed dial, when to try for the minimum again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -129,4 +130,28 @@ func TestMachinePatience(t *testing.T) {
 			require.NotContains(r, r.answers, r.tickets["a"])
 		}},
 	})
+}
+
+func TestMachineLooksOnceForAllWhoGiveUpTogether(t *testing.T) {
+	playAll(t, []scene{{"with Track", Config[int]{MaxOpen: 2, Track: true}, func(r *rig) {
+		blamed := func(name string) []LeaseInfo {
+			r.cancel(name)
+			var e *WaitError
+			require.ErrorAs(r, r.answers[r.tickets[name]].err, &e)
+			require.Len(r, e.Leases, 2)
+			return e.Leases
+		}
+		r.opens("a", "b")
+		r.get("c")
+		r.get("d")
+		r.get("e")
+		r.settle()
+		r.pass(time.Second)
+		first, second := blamed("c"), blamed("d")
+		assert.Same(r, &first[0], &second[0])
+		r.settle()
+		r.pass(time.Second)
+		third := blamed("e")
+		assert.Equal(r, first[0].AtLeast+time.Second, third[0].AtLeast, "who gives up later is told how things stand then")
+	}}})
 }

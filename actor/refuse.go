@@ -72,14 +72,9 @@ func (m *machine[R]) refuseCrowd(now time.Duration) {
 	if m.outage.failures == 0 && !m.pause.on {
 		most += max(0, m.room())
 	}
-	var short Shortage // found out once, they may be many
 	for t := m.queue.last; m.queue.len > most && t.wait.arrival > m.settled; t = m.queue.last {
 		m.unqueue(t)
-		if short.Limit == 0 {
-			short = m.shortage(now)
-		}
-		short.Waiting = m.queue.len
-		m.refuseOne(t, &TooManyWaitingError{short})
+		m.refuseOne(t, &TooManyWaitingError{m.shortage(now)})
 	}
 }
 
