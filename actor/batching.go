@@ -7,23 +7,31 @@ const batch = 256
 // batching finds out whether it pays to let others send before the inbox is read. Where
 // borrowers wait for one another, many are about to, and one wake does for all of them.
 // Where they wait for a server few are: then what was put lies idle while the supervisor
-// is at the end of the line.
+// is at the end of the line. So now and then it lets them for a few wakes, and goes on
+// for as long as enough messages come.
 type batching struct {
-	turn int
-	sum  int // eight times how many came when others were let, on the average of late
+	pays bool
+	rest int // wakes since that was last looked at
+	lets int // wakes of this look
+	sum  int // messages that came in them
 }
 
-// The supervisor lets others send while that many come on the average, and else now and
-// then, to see whether they do.
 const (
-	batchPays = 4
-	batchTry  = 64 // turns
+	batchPays = 4 // messages, on the average of a look
+	batchLook = 8
+	batchRest = 256
 )
 
-func (b *batching) pays() bool {
-	b.turn++
-	return b.sum >= 8*batchPays || b.turn%batchTry == 0
+// let says whether to let others send.
+func (b *batching) let() bool {
+	b.rest++
+	return b.pays || b.rest > batchRest
 }
 
 // came notes how many messages there were after others were let.
-func (b *batching) came(n int) { b.sum += n - b.sum/8 }
+func (b *batching) came(n int) {
+	b.sum += n
+	if b.lets++; b.lets == batchLook {
+		*b = batching{pays: b.sum >= batchLook*batchPays}
+	}
+}

@@ -34,7 +34,7 @@ func (d *desk[R]) run() {
 			return
 		}
 		d.wait()
-		if d.machine.shut && d.batching.pays() {
+		if d.machine.shut && d.batching.let() {
 			runtime.Gosched()
 			d.batching.came(d.drain(batch))
 		} else {
