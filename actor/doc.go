@@ -109,8 +109,8 @@
 // and ticket.go hold the idle slots and the waiting requests, slot.go says who
 // owns what, share.go what the holders of one key know of each other.
 //
-// Around it: supervisor.go has the channels, shelf.go the shelf, desk.go the supervisor's loop,
-// helper.go the helpers, report.go the reporter that calls OnEvent, get.go and put.go
-// the borrowers' side, track.go who they are, stat.go and leases.go what the
-// supervisor tells.
+// Around it: supervisor.go has the channels, shelf.go the shelf, desk.go the supervisor's
+// loop, batching.go how many messages it takes at once, helper.go the helpers, report.go
+// the reporter that calls OnEvent, get.go and put.go the borrowers' side, track.go who
+// they are, stat.go and leases.go what the supervisor tells.
 package actor

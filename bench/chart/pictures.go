@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // A picture is made of a file; of one without the measurements for it there is none.
 type picture struct {
 	name string
@@ -20,6 +18,6 @@ var pictures = []picture{
 func (f file) caption(how string) []string {
 	return []string{
 		f.Machine.String(),
-		fmt.Sprintf("%s of %d rounds, in which the peers took turns in one process.", how, f.Plan.Rounds),
+		how + " of rounds in which the peers took turns in one process.",
 	}
 }
