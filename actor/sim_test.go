@@ -151,7 +151,8 @@ func (w *simWorld) until(invariant string, done func() bool) {
 }
 
 // atRest: nobody waits, and what is open lies on the shelf, none of it old, or
-// is with helpers, which may hang: only of those there may be too many.
+// is with helpers, which may hang: only of those there may be too many. What was laid when
+// the shelf was full is in the hands, also when something has moved to the top since.
 func (w *simWorld) atRest() {
 	if w.closing {
 		return
@@ -165,7 +166,7 @@ func (w *simWorld) atRest() {
 		if th.revoked {
 			continue // it is being killed
 		}
-		w.must(th.owner == theShelf && !w.pool.watched() || th.owner == aHelper || th.owner == theDesk && (len(w.shelf) == w.shelfSize || w.pool.watched()),
+		w.must(th.owner == theShelf && !w.pool.watched() || th.owner == aHelper || th.owner == theDesk && (len(w.lying()) >= w.shelfSize || w.pool.watched()),
 			"inv2OneOwner", "at rest %s has thing %d", simOwners[th.owner], th.id)
 		w.must(th.resets == w.resets || th.owner == aHelper, "inv8NothingOldAtRest", "at rest thing %d is old", th.id)
 	}
