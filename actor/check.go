@@ -17,7 +17,9 @@ type rounds[R any] struct {
 func (m *machine[R]) inspect(now time.Duration) {
 	r := &m.round
 	if now >= r.at || r.doubt && !m.pressed() {
-		m.lower(now)
+		if !m.shut { // else a put that raced the shutting lies there, and is for who waits
+			m.lower(now)
+		}
 		r.at, r.began, r.left, r.alarm, r.doubt = never, now, m.idle(), r.doubt, false
 	}
 	switch {

@@ -36,6 +36,7 @@ func (d *desk[R]) run() {
 		d.wait()
 		if d.machine.shut && d.batching.let() {
 			runtime.Gosched()
+			d.clock = d.now()
 			d.batching.came(d.drain(batch))
 		} else {
 			d.drain(batch)

@@ -102,11 +102,8 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 
 // lower moves what is on top of the shelf to the others, before a walk along it that
 // lays each back: the top may be a busy borrower's again and again. With the gate shut
-// nothing is laid back, and a put that raced the shutting is for who waits.
+// it comes into the hands, as the others do.
 func (m *machine[R]) lower(now time.Duration) {
-	if m.shut {
-		return
-	}
 	if sl := m.fx.takeTop(); sl != nil {
 		m.sift(now, sl)
 	}

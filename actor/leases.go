@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -224,7 +225,7 @@ const shownLeases = 10
 
 // shortage is how things stand for who gets nothing. Who is to blame takes a look at
 // every slot: if many give up at once, as they do when a server hangs, one look does for
-// all between two settles.
+// all until the next settle, put, or grant.
 func (m *machine[R]) shortage(now time.Duration) Shortage {
 	if m.blame == nil {
 		m.blame = &Shortage{Oldest: m.oldest(now), Leases: m.oldestLeases(now)}
@@ -245,7 +246,7 @@ func (m *machine[R]) oldestLeases(now time.Duration) (leases []LeaseInfo) {
 			lent = append(lent, sl)
 		}
 	}
-	slices.SortStableFunc(lent, func(a, b *slot[R]) int { return int(m.leasedAt(a) - m.leasedAt(b)) })
+	slices.SortStableFunc(lent, func(a, b *slot[R]) int { return cmp.Compare(m.leasedAt(a), m.leasedAt(b)) })
 	for _, sl := range lent[:min(len(lent), shownLeases)] {
 		leases = append(leases, m.info(now, sl))
 	}

@@ -138,13 +138,14 @@ func TestMachineLooksOnceForAllWhoGiveUpTogether(t *testing.T) {
 			r.cancel(name)
 			var e *WaitError
 			require.ErrorAs(r, r.answers[r.tickets[name]].err, &e)
-			require.Len(r, e.Leases, 2)
+			require.Len(r, e.Leases, e.Leased)
 			return e.Leases
 		}
 		r.opens("a", "b")
 		r.get("c")
 		r.get("d")
 		r.get("e")
+		r.get("f")
 		r.settle()
 		r.pass(time.Second)
 		first, second := blamed("c"), blamed("d")
@@ -153,5 +154,7 @@ func TestMachineLooksOnceForAllWhoGiveUpTogether(t *testing.T) {
 		r.pass(time.Second)
 		third := blamed("e")
 		assert.Equal(r, first[0].AtLeast+time.Second, third[0].AtLeast, "who gives up later is told how things stand then")
+		r.put(1, Keep)
+		assert.Len(r, blamed("f"), 1, "who gives up after a put too")
 	}}})
 }

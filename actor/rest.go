@@ -6,8 +6,8 @@ import (
 )
 
 // span is the search for what nobody needs. The desk sees neither a lend nor a
-// return over the shelf, and the shelf uses every slot in turn, so how long one
-// slot has rested says little. What counts is the lowest number of idle slots
+// return over the shelf, and below its top the shelf uses every slot in turn, so how
+// long one slot has rested says little. What counts is the lowest number of idle slots
 // over a time of MaxRest: so many were not needed at any moment of it.
 type span struct {
 	on     bool
