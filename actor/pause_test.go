@@ -208,8 +208,8 @@ func TestPauseRestartResume(t *testing.T) {
 							time.Sleep(time.Duration(i+1) * 7 * time.Millisecond)
 							assert.False(b, lost(l.Value()), "the server went away from under it")
 							assert.False(b, srv.down.Load())
+							served.Add(1) // before the put, which may be what Pause waits for
 							assert.NoError(b, l.Put())
-							served.Add(1)
 						}
 					}))
 				}
