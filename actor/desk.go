@@ -12,7 +12,7 @@ type desk[R any] struct {
 	*Supervisor[R]
 	machine *machine[R]
 	timer   *time.Timer   // sends a wake, so that there is one channel less to wait for
-	clock   time.Duration // read once a wake
+	clock   time.Duration // read once a wake: what a report made fit has not rested before the settle
 	next    time.Duration // what the timer is set to
 
 	batching batching
@@ -36,7 +36,6 @@ func (d *desk[R]) run() {
 		d.wait()
 		if d.machine.shut && d.batching.let() {
 			runtime.Gosched()
-			d.clock = d.now()
 			d.batching.came(d.drain(batch))
 		} else {
 			d.drain(batch)
