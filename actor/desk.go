@@ -105,6 +105,7 @@ func (d *desk[R]) handle(msg message[R]) {
 	case nudgeMessage:
 		m.nudged()
 	case wakeMessage: // settle sees what there is to do
+		d.next = never // the timer may have fired since the clock was read: then it is set again
 	case reportMessage:
 		m.reported(now, msg.job)
 	case askMessage:

@@ -69,5 +69,9 @@ func (s *Supervisor[R]) offer(sl *slot[R]) bool {
 	}
 }
 
-// shelved counts what lies there: a hint.
-func (s *Supervisor[R]) shelved() int { return len(s.top) + len(s.idle) }
+// shelved counts what lies there: a hint. Below first: the desk moves slots down from
+// the top, and one must not be counted twice.
+func (s *Supervisor[R]) shelved() int {
+	below := len(s.idle)
+	return below + len(s.top)
+}
