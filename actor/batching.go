@@ -10,22 +10,22 @@ const batch = 256
 // is at the end of the line. So now and then it lets them for a few wakes, and goes on
 // for as long as enough messages come.
 type batching struct {
-	pays bool
-	rest int // wakes since that was last looked at
-	lets int // wakes of this look
-	sum  int // messages that came in them
+	pays  bool
+	since int // wakes since that was last looked at
+	lets  int // wakes of this look
+	sum   int // messages that came in them
 }
 
 const (
-	batchPays = 4 // messages, on the average of a look
-	batchLook = 8
-	batchRest = 256
+	batchPays  = 4 // messages, on the average of a look
+	batchLook  = 8
+	batchEvery = 256
 )
 
 // let says whether to let others send.
 func (b *batching) let() bool {
-	b.rest++
-	return b.pays || b.rest > batchRest
+	b.since++
+	return b.pays || b.since > batchEvery
 }
 
 // came notes how many messages there were after others were let.

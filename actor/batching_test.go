@@ -20,17 +20,17 @@ func lets(b *batching, wakes, about int) (often int) {
 
 func TestBatchingLooksNowAndThen(t *testing.T) {
 	var b batching
-	assert.Equal(t, 3*batchLook, lets(&b, 3*(batchRest+batchLook), batchPays-1))
+	assert.Equal(t, 3*batchLook, lets(&b, 3*(batchEvery+batchLook), batchPays-1))
 }
 
 func TestBatchingGoesOnWhileItPays(t *testing.T) {
 	var b batching
-	lets(&b, batchRest+batchLook, batchPays)
+	lets(&b, batchEvery+batchLook, batchPays)
 	assert.Equal(t, 1000, lets(&b, 1000, batchPays))
 }
 
 func TestBatchingEndsWhenItPaysNoMore(t *testing.T) {
 	var b batching
-	lets(&b, batchRest+batchLook, 100)
-	assert.LessOrEqual(t, lets(&b, batchRest, 1), batchLook)
+	lets(&b, batchEvery+batchLook, 100)
+	assert.LessOrEqual(t, lets(&b, batchEvery, 1), batchLook)
 }

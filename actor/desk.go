@@ -33,40 +33,33 @@ func (d *desk[R]) run() {
 		if d.machine.end.answered && d.finish() {
 			return
 		}
-		d.wait()
-		if d.machine.shut && d.batching.let() {
+		msg := d.wait()
+		lets := d.machine.shut && d.batching.let()
+		if lets {
 			runtime.Gosched()
-			d.batching.came(d.drain(batch))
-		} else {
-			d.drain(batch)
+		}
+		d.clock = d.now()
+		d.handle(msg)
+		if n := d.drain(batch); lets {
+			d.batching.came(n)
 		}
 	}
 }
 
-// wait blocks until something happens, and handles it. What lies on the shelf
-// while the gate is shut is a put that raced the shutting.
-func (d *desk[R]) wait() {
+// wait blocks until something happens. What lies on the shelf while the gate is shut is
+// a put that raced the shutting.
+func (d *desk[R]) wait() message[R] {
 	if !d.machine.shut {
-		msg := <-d.inbox
-		d.clock = d.now()
-		d.handle(msg)
-		return
+		return <-d.inbox
 	}
 	select {
 	case msg := <-d.inbox:
-		d.clock = d.now()
-		d.handle(msg)
+		return msg
 	case sl := <-d.idle:
-		d.raced(sl)
+		return message[R]{kind: putMessage, slot: sl}
 	case sl := <-d.top:
-		d.raced(sl)
+		return message[R]{kind: putMessage, slot: sl}
 	}
-}
-
-// raced takes in a put that saw the gate open.
-func (d *desk[R]) raced(sl *slot[R]) {
-	d.clock = d.now()
-	d.machine.put(d.clock, sl, Keep, ReasonNone)
 }
 
 // drain handles what is in the inbox, and on the shelf while the gate is shut. It says
@@ -86,7 +79,7 @@ func (d *desk[R]) drain(most int) (n int) {
 		if sl == nil {
 			return n
 		}
-		d.machine.put(d.clock, sl, Keep, ReasonNone)
+		d.handle(message[R]{kind: putMessage, slot: sl})
 	}
 	return n
 }
@@ -105,7 +98,7 @@ func (d *desk[R]) handle(msg message[R]) {
 	case nudgeMessage:
 		m.nudged()
 	case wakeMessage: // settle sees what there is to do
-		d.next = never // the timer may have fired since the clock was read: then it is set again
+		d.next = 0 // the timer may have fired since the clock was read: it is to be set anew
 	case reportMessage:
 		m.reported(now, msg.job)
 	case askMessage:
@@ -159,14 +152,6 @@ func (d *desk[R]) lookout() {
 	case d.low <- struct{}{}:
 	default: // it is there
 	}
-}
-
-// take leaves the top to the last: borrowers lay there what they use again and again.
-func (d *desk[R]) take() *slot[R] {
-	if sl := d.takeBelow(); sl != nil {
-		return sl
-	}
-	return d.takeTop()
 }
 
 func (d *desk[R]) answer(t *ticket[R], a answer[R]) { t.reply <- a }

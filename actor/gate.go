@@ -102,7 +102,7 @@ func (m *machine[R]) sift(now time.Duration, sl *slot[R]) {
 
 // lower moves what is on top of the shelf to the others, before a walk along it that
 // lays each back: the top may be a busy borrower's again and again. With the gate shut
-// it comes into the hands, as the others do.
+// it comes into the hands, so that is for before the settle serves who waits.
 func (m *machine[R]) lower(now time.Duration) {
 	if sl := m.fx.takeTop(); sl != nil {
 		m.sift(now, sl)

@@ -340,20 +340,15 @@ func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[
 
 // ticket takes a used ticket off the free list, or makes one.
 func (s *Supervisor[R]) ticket() *ticket[R] {
-	select {
-	case t := <-s.tickets:
+	if t := take(s.tickets); t != nil {
 		return t
-	default:
-		return &ticket[R]{reply: make(chan answer[R], 1)}
 	}
+	return &ticket[R]{reply: make(chan answer[R], 1)}
 }
 
 // recycle keeps an answered ticket for the next request, without what it
 // carried.
 func (s *Supervisor[R]) recycle(t *ticket[R]) {
 	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[R]{}, nil
-	select {
-	case s.tickets <- t:
-	default:
-	}
+	lay(s.tickets, t)
 }

@@ -142,7 +142,6 @@ func (m *machine[R]) startClose(now time.Duration, sl *slot[R], freed bool, why 
 // taken is a slot that its borrower takes away: it is no longer one of those
 // open.
 func (m *machine[R]) taken(now time.Duration, sl *slot[R]) error {
-	m.blame = nil
 	b := sl.desk.binding
 	switch {
 	case sl.desk.place == revoked:

@@ -54,7 +54,6 @@ func (m *machine[R]) bind(now time.Duration, b *binding[R], sl *slot[R]) {
 
 // hold gives t one reference.
 func (m *machine[R]) hold(now time.Duration, b *binding[R], t *ticket[R]) {
-	m.blame = nil
 	b.holders++
 	if t.origin != nil {
 		t.origin.since = now

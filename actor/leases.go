@@ -223,16 +223,28 @@ func (m *machine[R]) oldest(now time.Duration) (d time.Duration) {
 // shownLeases is how many leases an error names at most.
 const shownLeases = 10
 
-// shortage is how things stand for who gets nothing. Who is to blame takes a look at
-// every slot: if many give up at once, as they do when a server hangs, one look does for
-// all until the next settle, put, or grant.
+// blame is what a look at every slot has found. If many give up at once, as they do
+// when a server hangs, one look does for all.
+type blame struct {
+	when   moment
+	oldest time.Duration
+	leases []LeaseInfo
+}
+
+// moment is one in which no lease begins or ends, and what is known of them is the same.
+type moment struct {
+	now, shutAt time.Duration
+	began       uint64 // leases, so far
+	leased      int
+}
+
+// shortage is how things stand for who gets nothing.
 func (m *machine[R]) shortage(now time.Duration) Shortage {
-	if m.blame == nil {
-		m.blame = &Shortage{Oldest: m.oldest(now), Leases: m.oldestLeases(now)}
+	when := moment{now, m.shutAt, m.stats.leases, m.leased()}
+	if m.blame.when != when {
+		m.blame = blame{when, m.oldest(now), m.oldestLeases(now)}
 	}
-	short := *m.blame
-	short.Limit, short.Leased, short.Waiting = m.cfg.MaxOpen, m.leased(), m.queue.len
-	return short
+	return Shortage{Limit: m.cfg.MaxOpen, Leased: when.leased, Waiting: m.queue.len, Oldest: m.blame.oldest, Leases: m.blame.leases}
 }
 
 // oldestLeases are those to blame, with Track.

@@ -41,7 +41,7 @@ type machine[R any] struct {
 	expiry   time.Duration // nothing expires before
 	overlong time.Duration // no lease lasts too long before
 
-	blame    *Shortage     // what the last look found, see shortage; nil since a lease began or ended
+	blame    blame         // what the last look found, see shortage
 	hasty    []*ticket[R]  // came since the last settle and will not wait
 	ready    []*ticket[R]  // wait for the minimum
 	refillAt time.Duration // after a failed dial, when to try for the minimum again
@@ -174,7 +174,6 @@ func (m *machine[R]) unqueue(t *ticket[R]) {
 
 // put is a slot that a borrower brought, with its verdict and the reason for that.
 func (m *machine[R]) put(now time.Duration, sl *slot[R], v Verdict, why Reason) {
-	m.blame = nil
 	switch {
 	case sl.desk.place == revoked:
 		m.letGo(sl)

@@ -21,7 +21,6 @@ import "time"
 
 // revokeOne takes a lent slot from its borrowers.
 func (m *machine[R]) revokeOne(now time.Duration, sl *slot[R], why Reason) {
-	m.blame = nil
 	m.tellOfLease(now, EventRevoked, sl, why, nil)
 	sl.fate = &RevokedError{Reason: why, Held: now - m.leasedAt(sl)}
 	m.strike(sl)

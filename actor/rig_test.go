@@ -60,7 +60,7 @@ func newRig(t *testing.T, cfg Config[int]) *rig {
 	if cfg.MaxOpen == 0 {
 		cfg.MaxOpen = 2
 	}
-	r := &rig{T: t, shelves: min(cfg.MaxOpen, cfg.shelf()), limit: cfg.MaxOpen, tickets: map[string]*ticket[int]{},
+	r := &rig{T: t, shelves: min(cfg.MaxOpen, cfg.roomBelow()), limit: cfg.MaxOpen, tickets: map[string]*ticket[int]{},
 		answers: map[*ticket[int]]answer[int]{}, hidden: map[*slot[int]]bool{}}
 	r.m = newMachine(cfg, rigEffects{r})
 	r.settle()

@@ -11,20 +11,12 @@ const never = time.Duration(math.MaxInt64)
 // settle compares the books with the time and does what follows. It returns
 // the moment at which it wants to be called again if nothing happens.
 func (m *machine[R]) settle(now time.Duration) time.Duration {
-	m.blame = nil
-	m.follow(now)
-	m.blame = nil
-	return m.deadline(now)
-}
-
-// follow does what follows, in the order in which one thing may make room for another.
-func (m *machine[R]) follow(now time.Duration) {
 	m.overdue(now)
 	m.endOverlong(now)
 	if m.end.closing {
 		m.closeIdle(now)
 		m.finish(now)
-		return
+		return m.deadline(now)
 	}
 	if m.cfg.watched() {
 		m.shutGate(now) // before anything can be laid on the shelf
@@ -49,6 +41,7 @@ func (m *machine[R]) follow(now time.Duration) {
 	m.inspect(now)
 	m.answerReady(now)
 	m.settled = m.arrivals
+	return m.deadline(now)
 }
 
 // deadline is when settle has something to do even if nothing happens.

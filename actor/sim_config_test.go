@@ -48,7 +48,7 @@ func newSimConfig(d *simDice) simConfig {
 		slow:      d.pick(200*time.Microsecond, 3*time.Millisecond, 60*time.Millisecond),
 	}
 	c.pool = simPool(d, c.tick)
-	c.shelfSize = c.pool.shelf()
+	c.shelfSize = c.pool.roomBelow()
 	if c.pool.MaxIdle == 0 {
 		c.shelfSize = c.pool.MaxOpen
 		if d.in(15) {

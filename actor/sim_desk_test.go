@@ -6,7 +6,23 @@ import "time"
 
 // wakes says whether the supervisor has something to wake for.
 func (w *simWorld) wakes() bool {
-	return !w.closed && (len(w.inbox) > 0 || w.gate && len(w.lying()) > 0 || w.now >= w.next)
+	return !w.closed && (len(w.inbox) > 0 || w.gate && len(w.lying()) > 0)
+}
+
+// ring is the timer's: at its time, whatever the desk is doing.
+func (w *simWorld) ring() {
+	if w.now >= w.timer && !w.closed {
+		w.timer = never
+		w.step("timer", 0, "sends a wake", nil)
+		w.send(simMessage{kind: wakeMessage})
+	}
+}
+
+// set sets the timer to the next deadline.
+func (w *simWorld) set(next time.Duration) {
+	if next != w.next {
+		w.next, w.timer = next, next
+	}
 }
 
 // wake is one turn of the loop: wait, drain, settle. A batch of a random size
@@ -30,17 +46,12 @@ func (w *simWorld) wake() {
 }
 
 func (w *simWorld) receive() {
-	raced, due := w.m.shut && len(w.lying()) > 0, w.now >= w.next
-	mail := len(w.inbox) > 0
+	raced := w.m.shut && len(w.lying()) > 0
 	w.clock = w.now
-	switch {
-	case mail && (!raced && !due || w.in(60)):
+	if len(w.inbox) > 0 && (!raced || w.in(60)) {
 		w.handle()
-	case raced && (!due || w.in(50)):
+	} else {
 		w.m.put(w.clock, w.raced(), Keep, ReasonNone)
-	default:
-		w.step("desk", 0, "wakes by its timer", nil)
-		w.next = never
 	}
 	w.checkBooks()
 }
@@ -99,6 +110,7 @@ func (w *simWorld) handle() {
 	case nudgeMessage:
 		m.nudged()
 	case wakeMessage:
+		w.next = 0
 	case reportMessage:
 		w.heard(w.helperOf(msg.job))
 		m.reported(now, msg.job)
@@ -110,7 +122,7 @@ func (w *simWorld) handle() {
 	}
 }
 
-var simMessageNames = [...]string{"handles get", "handles again", "handles cancel", "handles put", "handles nudge", "hears of too few", "handles report", "handles question"}
+var simMessageNames = [...]string{"handles get", "handles again", "handles cancel", "handles put", "handles nudge", "handles wake", "handles report", "handles question"}
 
 // arrive notes a request at the desk: its number is the world's own.
 func (w *simWorld) arrive(t *simTicket, first bool) {
@@ -157,7 +169,7 @@ func (w *simWorld) brought(sl *simSlot, v Verdict) {
 func (w *simWorld) settle() {
 	w.overflowed = false
 	w.beforeSettle()
-	w.next = w.m.settle(w.clock)
+	w.set(w.m.settle(w.clock))
 	w.step("desk", 0, "has settled", nil)
 	w.checkBooks()
 	w.checkSettled()

@@ -78,9 +78,9 @@ func (b *simBorrower) bringsAlong(w *simWorld) {
 }
 
 // itsOwnIsMended: who brought a slot to be mended waits for that, and gets it
-// once it is.
+// once it is; also one it brought before, whose mend came late, while the next is mended.
 func (w *simWorld) itsOwnIsMended(b *simBorrower, th *simThing) {
-	w.must(!w.promised(b), "itsOwnIsMended", "borrower %d is served, what it brought is still mended", b.id)
+	w.must(!w.promised(b) || th.mendedFor == b && th.mendedAt == b.arrival, "itsOwnIsMended", "borrower %d is served, what it brought is still mended", b.id)
 	for _, o := range w.things {
 		w.must(o == th || o.owner != theDesk || o.mendedFor != b || o.mendedAt != b.arrival || th.mendedFor == b, "itsOwnIsMended",
 			"borrower %d gets thing %d, thing %d was mended for it", b.id, th.id, o.id)

@@ -146,6 +146,7 @@ func (w *simWorld) until(invariant string, done func() bool) {
 		w.turn()
 		if invariant != "nobodyRestsForever" && (w.hasRounds() || w.pool.MaxAge > 0) && w.in(1) {
 			w.now += w.upTo(10 * time.Second) // to what is due after many rounds
+			w.ring()
 		}
 	}
 }

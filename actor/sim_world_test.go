@@ -68,7 +68,8 @@ type simWorld struct {
 
 	now   time.Duration // the time
 	clock time.Duration // the supervisor's, read once a wake
-	next  time.Duration // what its timer is set to
+	next  time.Duration // what its timer is set to, as far as it knows; 0 if it does not
+	timer time.Duration // what it is set to
 	was   time.Duration // what it was set to before this wake
 
 	top    *simSlot
@@ -191,6 +192,7 @@ func (w *simWorld) step(who string, i int, what string, sl *simSlot) {
 // could do one.
 func (w *simWorld) outside() bool {
 	w.now += time.Duration(w.n(int(w.tick)))
+	w.ring()
 	if w.trouble() {
 		return true
 	}
@@ -248,7 +250,7 @@ func (w *simWorld) bustles() {
 
 // leapAhead moves the clock to the next thing that is due. False: nothing is.
 func (w *simWorld) leapAhead() bool {
-	next := w.next
+	next := w.timer
 	if w.closed {
 		next = never
 	}
@@ -269,6 +271,7 @@ func (w *simWorld) leapAhead() bool {
 		return false
 	}
 	w.now = max(w.now, next)
+	w.ring()
 	return true
 }
 
@@ -335,7 +338,7 @@ func (w *simWorld) popAny() *simSlot {
 
 // pushTop lays a slot on top if that is free.
 func (w *simWorld) pushTop(sl *simSlot) bool {
-	if w.top != nil || w.pool.top() == 0 {
+	if w.top != nil || w.pool.roomOnTop() == 0 {
 		return false
 	}
 	w.top = sl

@@ -13,8 +13,8 @@ type Supervisor[R any] struct {
 
 	// The channels, all there are. Only the supervisor's goroutine closes one.
 	inbox   chan message[R] // borrowers and helpers to the supervisor
-	idle    chan *slot[R]   // the shelf
-	top     chan *slot[R]   // cap 1, the top of the shelf: taken first
+	idle    chan *slot[R]   // the shelf below its top
+	top     chan *slot[R]   // cap 1, or 0 with MaxIdle: the top of the shelf, taken first
 	gate    chan struct{}   // a token inside: shut; borrowers read len as a hint
 	low     chan struct{}   // a token inside: who leaves fewer than MinIdle takes it and tells
 	closed  chan struct{}   // closed when the actor has ended
@@ -71,8 +71,8 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	s := &Supervisor[R]{
 		cfg:     cfg,
 		inbox:   make(chan message[R], inboxSize),
-		idle:    make(chan *slot[R], cfg.shelf()),
-		top:     make(chan *slot[R], cfg.top()),
+		idle:    make(chan *slot[R], cfg.roomBelow()),
+		top:     make(chan *slot[R], cfg.roomOnTop()),
 		gate:    make(chan struct{}, 1),
 		low:     make(chan struct{}, 1),
 		closed:  make(chan struct{}),
