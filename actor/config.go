@@ -160,7 +160,9 @@ type Config[R any] struct {
 	CheckPeriod time.Duration
 
 	// KeepAlive has those resources checked with Check, which is required then, not
-	// only looked at with Look.
+	// only looked at with Look. Few borrowers use few resources, again and again: without
+	// KeepAlive the others rest for as long as they are kept, and a network that drops
+	// what is silent may do so unseen.
 	KeepAlive bool
 
 	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets

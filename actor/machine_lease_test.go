@@ -14,6 +14,15 @@ func TestMachineMaxLease(t *testing.T) {
 	second := time.Second
 	limited := Config[int]{MaxLease: second}
 	two := Config[int]{MaxLease: second, MaxOpen: 2}
+	shared := func(r *rig) Request { // by a and b
+		k := Request{Key: "k"}
+		r.getWith("a", k)
+		r.getWith("b", k)
+		r.settle()
+		r.report(dialJob, nil)
+		r.settle()
+		return k
+	}
 	playAll(t, []scene{
 		{"the gate is shut, and what is put stays at the desk", limited, func(r *rig) {
 			r.want("shut")
@@ -90,12 +99,7 @@ func TestMachineMaxLease(t *testing.T) {
 			assert.Equal(r, 1, r.m.keys["k"].holders)
 		}},
 		{"who never puts it keeps the key for as long again", two, func(r *rig) {
-			k := Request{Key: "k"}
-			r.getWith("a", k)
-			r.getWith("b", k)
-			r.settle()
-			r.report(dialJob, nil)
-			r.settle()
+			k := shared(r)
 			r.pass(second)
 			r.report(killJob, nil)
 			r.settle()
@@ -126,12 +130,7 @@ func TestMachineMaxLease(t *testing.T) {
 			assert.EqualValues(r, []uint64{2, 0, 1}, []uint64{r.m.stats.opened, r.m.stats.closed, r.m.stats.revoked})
 		}},
 		{"so does who holds what another's turn has cost", two, func(r *rig) {
-			k := Request{Key: "k"}
-			r.getWith("a", k)
-			r.getWith("b", k)
-			r.settle()
-			r.report(dialJob, nil)
-			r.settle()
+			shared(r)
 			r.pass(second / 2)
 			r.m.takeAway(r.now, r.slot(1))
 			r.settle()

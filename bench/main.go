@@ -52,7 +52,7 @@ func run(ctx context.Context, w io.Writer, pl plan, only, out string) (err error
 		if err != nil {
 			return err
 		}
-		print(w, o)
+		tabulate(w, o)
 		f.Studies = append(f.Studies, o)
 	}
 	return f.Write(out)

@@ -11,9 +11,9 @@ import (
 	"github.com/pgactor/pgactor/bench/result"
 )
 
-// print writes a study as a table: a line for each setting and unit, a column for
+// tabulate writes a study as a table: a line for each setting and unit, a column for
 // each peer with the median of its turns, and the ratio of the first to pgxpool.
-func print(w io.Writer, s result.Study) {
+func tabulate(w io.Writer, s result.Study) {
 	fmt.Fprintf(w, "\n%s\n%s\n", s.Title, strings.Repeat("-", len(s.Title)))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer t.Flush()

@@ -25,7 +25,7 @@ func (s sample) spreadOf(took [][]time.Duration, units ...string) {
 	for _, d := range all {
 		sum += d
 	}
-	at := func(part float64) float64 { return float64(result.Sorted(all, part)) }
+	at := func(part float64) float64 { return float64(result.QuantileOfSorted(all, part)) }
 	for _, unit := range units {
 		switch unit {
 		case result.Mean:

@@ -139,6 +139,14 @@ func (a *admin) awaitStatement(pid uint32) {
 	}, wide, 2*time.Millisecond)
 }
 
+// refusesWrites has a session do so from now on, and its client see it.
+func refusesWrites(t *testing.T, c *pool.Conn) {
+	_, err := c.Exec(background(t), "set default_transaction_read_only = on")
+	require.NoError(t, err)
+	_, err = c.Exec(background(t), "create table t ()")
+	require.ErrorContains(t, err, "25006")
+}
+
 // TestReadOnlyRetiresAGeneration: a connection that no longer takes writes, though
 // the configuration asks for that, takes all that are as old with it.
 func TestReadOnlyRetiresAGeneration(t *testing.T) {
@@ -151,10 +159,7 @@ func TestReadOnlyRetiresAGeneration(t *testing.T) {
 		require.NoError(t, err)
 		rest(t, p, 2)
 		c := get(t, p)
-		_, err = c.Exec(background(t), "set default_transaction_read_only = on")
-		require.NoError(t, err)
-		_, err = c.Exec(background(t), "create table t ()")
-		require.ErrorContains(t, err, "25006")
+		refusesWrites(t, c)
 		require.NoError(t, p.PutConn(c))
 		require.Eventually(t, func() bool { return p.Stat().AcquiredConns() == 0 && p.Stat().ClosingConns() == 0 }, wide, time.Millisecond)
 		if retired {
@@ -183,10 +188,7 @@ func TestReadOnlyAndBroken(t *testing.T) {
 	defer p.Close()
 	rest(t, p, 2)
 	c := get(t, p)
-	_, err = c.Exec(background(t), "set default_transaction_read_only = on")
-	require.NoError(t, err)
-	_, err = c.Exec(background(t), "create table t ()")
-	require.ErrorContains(t, err, "25006")
+	refusesWrites(t, c)
 	a.terminate(pid(c))
 	c.Release()
 	require.Equal(t, pool.ReasonUnfit, <-closed)

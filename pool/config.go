@@ -132,7 +132,9 @@ type Config struct {
 	HealthCheckPeriod time.Duration
 
 	// KeepAlive has connections that rested for HealthCheckPeriod pinged, for
-	// networks that drop silent connections. It keeps serverless databases awake.
+	// networks that drop silent connections: few borrowers use few connections, again
+	// and again, and the others are silent for up to MaxConnIdleTime. It keeps serverless
+	// databases awake.
 	// Default: false.
 	KeepAlive bool
 

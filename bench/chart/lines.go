@@ -40,6 +40,34 @@ func against(rows []row, param string, shown func(ns float64) float64, peers ...
 	return ls
 }
 
+// curves are lines against a parameter, in a panel of their own.
+type curves struct {
+	title, param string
+	rows         []row
+}
+
+// inRow draws panels of curves side by side, on the same scale so that they can be
+// compared; nil if there is nothing to draw.
+func inRow(all []curves, shown func(ns float64) float64, label func(float64) string, peers ...string) func(draw.Canvas) {
+	var panels []panel
+	highest := 0.0
+	for _, of := range all {
+		ls := against(of.rows, of.param, shown, peers...)
+		if _, most := ls.extent(); most > 0 {
+			p := newPanel(of.title, of.param+", logarithmic")
+			p.mark(of.rows, of.param)
+			p.Add(ls)
+			panels = append(panels, p)
+			highest = max(highest, most)
+		}
+	}
+	if len(panels) == 0 {
+		return nil
+	}
+	upTo(panels, highest, label)
+	return beside(panels)
+}
+
 func (ls lines) extent() (lowest, highest float64) {
 	first := true
 	for _, l := range ls {

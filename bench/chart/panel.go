@@ -54,6 +54,13 @@ func (p panel) upTo(highest float64, label func(float64) string) {
 	p.Y.Tick.Marker = ticks
 }
 
+// upTo has all panels end at the same, so that they can be compared.
+func upTo(panels []panel, highest float64, label func(float64) string) {
+	for _, p := range panels {
+		p.upTo(highest, label)
+	}
+}
+
 // logarithmic has an axis cover the values, in decades or parts of them.
 func logarithmic(axis *plot.Axis, lowest, highest float64, label func(float64) string) {
 	axis.Scale = plot.LogScale{}
@@ -103,10 +110,10 @@ func (p panel) mark(rows []row, param string) {
 // roomForNames is the width of the names at the right of lines.
 const roomForNames = 66
 
-// inRow draws panels side by side, with room at the right of each, where its lines are
+// beside draws panels side by side, with room at the right of each, where its lines are
 // named.
-func inRow(panels []panel, right vg.Length) func(draw.Canvas) {
-	return func(c draw.Canvas) { tile(c, panels, 1, len(panels), right) }
+func beside(panels []panel) func(draw.Canvas) {
+	return func(c draw.Canvas) { tile(c, panels, 1, len(panels), roomForNames) }
 }
 
 // stacked draws panels one above the other.

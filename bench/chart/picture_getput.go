@@ -34,9 +34,7 @@ func drawGetPut(f file) *sheet {
 	if len(panels) == 0 {
 		return nil
 	}
-	for _, p := range panels { // the same scale, so that they can be compared
-		p.upTo(highest, func(v float64) string { return count(v) + " ns" })
-	}
+	upTo(panels, highest, nanoseconds)
 	return &sheet{
 		title:   f.title("getput") + ": nanoseconds",
 		explain: []string{"Less is better. The bare channel is the least that channels cost; the bare actor is asked for each get, and answers."},

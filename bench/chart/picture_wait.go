@@ -36,6 +36,6 @@ func drawWait(f file) *sheet {
 		explain: []string{"Less is better, and flat is fair: nobody waits much longer than the others. The scale is logarithmic."},
 		caption: f.caption("Medians"),
 		height:  230,
-		draw:    inRow(panels, roomForNames),
+		draw:    beside(panels),
 	}
 }

@@ -14,11 +14,11 @@ func Quantile(values []float64, part float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
-	return Sorted(slices.Sorted(slices.Values(values)), part)
+	return QuantileOfSorted(slices.Sorted(slices.Values(values)), part)
 }
 
-// Sorted is Quantile of values in their order, of which there must be one.
-func Sorted[V any](values []V, part float64) V {
+// QuantileOfSorted is Quantile of values in their order, of which there must be one.
+func QuantileOfSorted[V any](values []V, part float64) V {
 	return values[min(int(part*float64(len(values))), len(values)-1)]
 }
 
