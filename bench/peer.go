@@ -97,6 +97,17 @@ const (
 	inBatch   = 10
 )
 
+func scanOne(row pgx.Row) error {
+	var n int
+	return row.Scan(&n)
+}
+
+func scanMobile(row pgx.Row) error {
+	var model string
+	var price float64
+	return row.Scan(&model, &price)
+}
+
 // verbs is the part of a pool that pgactor, its persistent pools and pgxpool have in
 // common, to the letter.
 type verbs interface {
@@ -108,13 +119,10 @@ type verbs interface {
 // withVerbs gives a rig the verbs of p.
 func (r *rig) withVerbs(p verbs) *rig {
 	r.selectOne = func(ctx context.Context) error {
-		var n int
-		return p.QueryRow(ctx, selectOne).Scan(&n)
+		return scanOne(p.QueryRow(ctx, selectOne))
 	}
 	r.lookUp = func(ctx context.Context, id int) error {
-		var model string
-		var price float64
-		return p.QueryRow(ctx, lookUp, id).Scan(&model, &price)
+		return scanMobile(p.QueryRow(ctx, lookUp, id))
 	}
 	r.transact = func(ctx context.Context, id int) error {
 		tx, err := p.Begin(ctx)

@@ -64,13 +64,10 @@ var databaseSQL = peer{"database/sql", func(ctx context.Context, c conditions) (
 		close:  func() { _ = db.Close() },
 	}
 	r.selectOne = func(ctx context.Context) error {
-		var n int
-		return db.QueryRowContext(ctx, selectOne).Scan(&n)
+		return scanOne(db.QueryRowContext(ctx, selectOne))
 	}
 	r.lookUp = func(ctx context.Context, id int) error {
-		var model string
-		var price float64
-		return db.QueryRowContext(ctx, lookUp, id).Scan(&model, &price)
+		return scanMobile(db.QueryRowContext(ctx, lookUp, id))
 	}
 	r.transact = func(ctx context.Context, id int) error { return transactSQL(ctx, db, id) }
 	return r, nil
