@@ -1,0 +1,75 @@
+package core
+
+import "time"
+
+// dial opens what is missing and allowed.
+func (m *Machine) dial(now time.Duration) {
+	for m.wanted(now) && m.mayDial(now) {
+		sl := &Slot{state: Gone}
+		m.count[Gone]++
+		m.move(sl, Opening)
+		m.start(&Job{
+			Kind: OpenJob, Slot: sl, Timeout: m.cfg.OpenTimeout,
+			comes: now + hedge, deadline: now + m.cfg.OpenTimeout + m.cfg.CloseGrace,
+			epoch: m.outage.epoch, resets: m.resets,
+		})
+	}
+}
+
+// wanted reports whether another resource is needed: for a waiter, or to keep a
+// minimum. The demand is exact, so one cold get is one dial. A waiter waits for the
+// pool, never for its own dial.
+func (m *Machine) wanted(now time.Duration) bool {
+	if m.pause.on {
+		return false
+	}
+	waiting := m.fx.Waiting()
+	return waiting > 0 && waiting > m.kept.len()+m.coming(now) || m.belowMinimum() && m.mayFill(now)
+}
+
+// mayDial reports whether another dial is allowed: there is room, not too many dials
+// are under way, and in an outage the backoff has passed and this is the probe. A dial
+// that takes longer than the hedge holds up no other.
+func (m *Machine) mayDial(now time.Duration) bool {
+	if m.room() <= 0 || m.outage.backoff(now) {
+		return false
+	}
+	dials := 0
+	for _, j := range m.jobs {
+		if j.Kind == OpenJob && !j.late() && now < j.comes {
+			dials++
+			if m.outage.failures > 0 && j.epoch == m.outage.epoch {
+				return false
+			}
+		}
+	}
+	return dials < m.cfg.MaxDials
+}
+
+// dialed is the end of a dial. Nobody may use a resource that comes too late, or from
+// before a reset: it takes a place until it is closed.
+func (m *Machine) dialed(now time.Duration, j *Job, r Result) {
+	sl, late := j.Slot, j.late()
+	if r.Err != nil {
+		m.move(sl, Gone)
+		m.failed(now, j, r)
+		return
+	}
+	m.ids++
+	sl.ID, sl.Since, sl.Proven, sl.verified = m.ids, now, true, j.verified
+	m.stats.Opened++
+	m.setAge(now, sl)
+	m.move(sl, Repairing) // open, and not yet anywhere
+	m.tell(Event{Kind: EventOpened, Slot: sl, N: m.open()})
+	switch {
+	case j.resets != m.resets:
+		m.close(now, sl, ReasonReset, nil)
+	case late:
+		m.close(now, sl, ReasonLate, nil)
+	default:
+		if m.outage.failures > 0 {
+			m.heal()
+		}
+		m.readmit(now, sl)
+	}
+}

@@ -1,0 +1,55 @@
+package core
+
+import "time"
+
+// An outage is what the machine knows of failing dials. Every dial is stamped with
+// the epoch in which it began. A counted failure, a recovery and a reset each begin a
+// new epoch, so of ten dials that fail together one is counted, and a failure from
+// before a recovery is ignored.
+type outage struct {
+	epoch     uint64
+	failures  int           // in a row, counted; 0: there is no outage
+	until     time.Duration // end of the backoff
+	err       error         // the last counted failure
+	permanent bool          // waiting does not help
+	refillAt  time.Duration // when to dial again for a minimum
+}
+
+// backoff reports whether dials are held back.
+func (o *outage) backoff(now time.Duration) bool { return o.failures > 0 && now < o.until }
+
+// heal ends the outage: a dial succeeded, or a reset asks for a fresh start.
+func (m *Machine) heal() {
+	if n := m.outage.failures; n > 0 {
+		m.tell(Event{Kind: EventOutageEnded, N: n})
+	}
+	m.outage = outage{epoch: m.outage.epoch + 1}
+}
+
+// failed counts the failure of a dial, unless the dial is of an older epoch.
+func (m *Machine) failed(now time.Duration, j *Job, r Result) {
+	m.stats.DialsFailed++
+	m.tell(Event{Kind: EventOpenFailed, Err: r.Err})
+	o := &m.outage
+	if m.end.closing || j.epoch != o.epoch {
+		return
+	}
+	pause := m.cfg.BackoffMin
+	for i := 0; i < o.failures && pause < m.cfg.BackoffMax; i++ {
+		pause *= 2
+	}
+	o.epoch++
+	o.failures++
+	o.until = now + m.fx.Jitter(min(pause, m.cfg.BackoffMax))
+	o.err, o.permanent = r.Err, r.Permanent
+	o.refillAt = max(o.until, now+m.cfg.CheckPeriod)
+	if o.failures == 1 {
+		m.tell(Event{Kind: EventOutageBegan, Err: r.Err})
+	}
+}
+
+// stuck reports whether nothing is on its way and dials are held back, in an outage
+// through which gets do not wait.
+func (m *Machine) stuck(now time.Duration) bool {
+	return m.outage.backoff(now) && (!m.cfg.WaitForServer || m.outage.permanent) && m.coming(now) == 0
+}
