@@ -574,7 +574,7 @@ func (s *subject) end(inTime bool) {
 
 	r.await("the last event", func() bool { return ended(s.told.ended) })
 	st := s.look()
-	assert.Zero(t, st.Open+st.Closing+st.Dialing+st.Waiting+st.Keys, "invariant 10: %+v", st)
+	assert.Zero(t, st.Open+st.Closing+st.Dialing+st.Waiting+int(s.Stat().BoundKeys()), "invariant 10: %+v", st)
 	assert.Equal(t, st.Opened, st.Closed+st.Revoked, "invariant 10: opens = closes")
 	s.told.check(st)
 	assert.Equal(t, s.asked.Load(), s.lent.Load()+s.refused.Load(), "invariant 6")
@@ -1254,7 +1254,10 @@ func TestKeyed(t *testing.T) {
 	})
 	r.halt()
 
-	r.await("all is back (invariant 12)", func() bool { st := k.look(); return st.Keys+st.Leased+st.Mending+st.Waiting+st.Closing == 0 })
+	r.await("all is back (invariant 12)", func() bool {
+		st := k.look()
+		return int(k.Stat().BoundKeys())+st.Leased+st.Mending+st.Waiting+st.Closing == 0
+	})
 	st := k.look()
 	assert.Equal(t, st.Open, st.Idle, "%+v", st)
 	leases := k.hold(r.ctx, k.most)

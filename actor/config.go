@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/core"
+	"github.com/pgactor/pgactor/actor/internal/line"
 )
 
 // Config says how a [Supervisor] opens, judges and closes its resources, and
@@ -30,53 +33,35 @@ type Config[R any] struct {
 	// counts in [Stat].CloseFailed. Required.
 	Close func(ctx context.Context, r R) error
 
-	// Kill makes whoever works with r fail soon, as closing a socket does. It
+	// Kill makes any use of r fail soon, as closing a socket does. It
 	// must be safe at any moment, from any goroutine, beside any other use of
 	// r. It is called for a resource still lent when CloseAll runs out of
 	// time, or after MaxLease or EndGrace, and for one whose Clean or Check ignores
 	// its context. Nil: such a resource is let go without a word.
 	Kill func(r R)
 
-	// Judge is asked at every put what is to be done with r, in the borrower's
-	// goroutine, or, for a keyed lease, in a helper once the last holder has
-	// put it. It must not do I/O. A panic discards r and goes on in the
-	// borrower. Nil: Keep.
+	// Judge is asked at every put what is to be done with r, in the borrower's goroutine. It
+	// must not do I/O. A panic discards r and goes on in the borrower. Nil: Keep.
 	Judge func(r R) Verdict
 
-	// Look is asked before a resource that rested for LookAfter or longer is
-	// handed out, in the borrower's goroutine (keyed: in a helper). It must not
-	// block: no context would end it. Keep hands it out, anything else brings it
-	// back to the desk and the borrower gets another one. Nil: rested resources are
-	// not looked at.
+	// Look is asked before a resource that was idle for LookAfter or longer is lent, in the
+	// borrower's goroutine. It must not block: no context would end it. Keep lends it,
+	// anything else brings it to the supervisor and the borrower gets another one. Nil:
+	// idle resources are not looked at.
 	Look func(r R) Verdict
 
 	// LookAfter is the rest after which Look is asked. Zero: 1 ms.
 	LookAfter time.Duration
 
-	// Prepare is asked last before a resource is handed out, in the borrower's
-	// goroutine with the context of its get, and may block. Keep hands it out.
-	// Clean and Check have a helper do that first: the borrower waits for it, for a
-	// second at the most, and then for any. Discard closes it, and the borrower
-	// gets another one at its old place in the queue. An error ends the get with
-	// this error; the verdict holds, after Keep the resource is judged. proven says
-	// that r has just been opened or been with a helper. A get that has more
-	// resources refused that were proven than MaxOpen (Start's) gives up with
-	// ErrUnavailable.
-	//
-	// For a get with a key Prepare is asked when the key is bound, in a helper, with
-	// the values of the context of the first who waits for it, until CleanTimeout or
-	// CheckTimeout, whichever is later, first with proven false; its error goes to
-	// all who wait for the key then. Nil: everything is handed out.
+	// Prepare is asked last before a resource is lent, in the borrower's goroutine with the
+	// context of its get, and may block. Keep lends it. Clean and Check have that done first,
+	// in a goroutine of its own: the get waits for it, for a second at the most, and then
+	// tries another resource. Discard closes it, and the get waits for another one at the
+	// end of the line. An error ends the get with this error; the verdict holds, after Keep
+	// the resource is judged. proven says that r has just been opened, cleaned or checked.
+	// A get that has more resources refused that were proven than MaxOpen (Start's) gives
+	// up with ErrUnavailable. Nil: everything is lent.
 	Prepare func(ctx context.Context, r R, proven bool) (Verdict, error)
-
-	// Bind is called when r is bound to the key of a get that asks for it, see
-	// [Request].Bind: in a helper, after Prepare, with the values of the same context
-	// and in the same time. An error goes to all who wait for the key then, and r is
-	// judged. What Bind has done to r is for Judge and Clean to find and undo: r
-	// is judged when the last holder has put it, and also if nobody waits for the
-	// key any more when Bind is done. While it runs, and somebody waits for the key, no
-	// second Bind is begun for that. Required for such gets.
-	Bind func(ctx context.Context, key any, r R) error
 
 	// Clean makes r fit for the next borrower after the verdict Clean, in a
 	// helper, until CleanTimeout. An error closes r. Nil: the verdict Clean
@@ -88,7 +73,7 @@ type Config[R any] struct {
 	// closes r.
 	Check func(ctx context.Context, r R) error
 
-	// Permanent says that a failure of Open cannot heal by waiting, such as a
+	// Permanent reports whether a failure of Open cannot heal by waiting, such as a
 	// wrong password: waiters are then refused also under WaitForServer. It is
 	// called in the helper that ran Open. Nil: no failure is permanent.
 	Permanent func(err error) bool
@@ -104,7 +89,7 @@ type Config[R any] struct {
 	// [Supervisor.Ready]. From 0 (the default) to MaxOpen.
 	MinOpen int
 
-	// MinIdle resources are kept idle as long as MaxOpen allows: who takes one
+	// MinIdle resources are kept idle as long as MaxOpen allows: a get that takes one
 	// of the last has another one opened. From 0 (the default) to MaxOpen.
 	MinIdle int
 
@@ -119,26 +104,21 @@ type Config[R any] struct {
 
 	// MaxRest closes what nobody needed for so long: as many resources as were
 	// idle at every moment of that time, as seen every CheckPeriod and whenever
-	// the desk is asked, but none below MinOpen and MinIdle. Zero: they stay.
+	// the supervisor settles, but none below MinOpen and MinIdle. Zero: they stay.
 	MaxRest time.Duration
 
-	// MaxLease is how long a lease may last, under a key from the time it was bound:
-	// then its resource is killed under whoever uses it, and its place is free. A put
-	// that comes later gets a [*RevokedError], and so does who comes for the key until
-	// all who held it have put it, or for MaxLease once more: a lease that is lost does
-	// not cost its key for ever. Every get and put passes the desk then, which costs one
-	// or two microseconds. Zero: no limit.
+	// MaxLease is how long a lease may last: then its resource is killed under its user, and
+	// its place is free. A put that comes later gets a [*RevokedError]. It costs a get and
+	// put a tenth of a microsecond. Zero: no limit.
 	MaxLease time.Duration
 
 	// Track has every lease know who took it: see [LeaseInfo], which [Supervisor.Leases]
 	// lists, and a [*WaitError], an [*ExhaustedError], a [*TooManyWaitingError] and a
 	// [*CloseError] hold. A lease that is garbage collected without a put counts in
 	// [Stat].Leaked; its resource stays lent, since the borrower may have kept it
-	// (MaxLease frees the place). One that is Tied to a context that can end is not
-	// counted: its context puts it. The cost is that of MaxLease, two or three
-	// allocations a get, and the walk of the stack, some microseconds in all. The garbage
-	// collector tells in a goroutine of its own, so in a testing/synctest bubble every
-	// lease must be put.
+	// (MaxLease frees the place). The cost is the walk of the stack and three or four
+	// allocations a get. The garbage collector tells in a goroutine of its own, so in a
+	// testing/synctest bubble every lease must be put.
 	Track bool
 
 	// Label is asked, with Track, what to call the borrower, in its goroutine with the
@@ -149,9 +129,10 @@ type Config[R any] struct {
 	// leases: Track names the function that called them. Their tests are borrowers.
 	Wrappers []string
 
-	// ShowKey is what a [LeaseInfo] shows of a key. It runs in the goroutine of whoever
-	// is told. Nil: the key.
-	ShowKey func(key any) any
+	// Complete adds what a layer above knows to descriptions of leases before they are
+	// shown, such as the key under which a lease is shared. It runs in the goroutine of
+	// the call that lists them. Nil: nothing is added.
+	Complete func([]LeaseInfo)
 
 	// CheckPeriod is how often idle resources are counted (see MaxRest) and
 	// those that rested for so long are looked at, one at a time, by helpers. It
@@ -164,6 +145,12 @@ type Config[R any] struct {
 	// KeepAlive the others rest for as long as they are kept, and a network that drops
 	// what is silent may do so unseen.
 	KeepAlive bool
+
+	// NoWait has gets wait for resources that are opened, cleaned or closed, but never for a
+	// borrower: ErrExhausted, an [*ExhaustedError], if every resource is lent, and
+	// ErrUnavailable if none can be opened now. It is for a pool whose only borrower could
+	// not put what it holds while it waits.
+	NoWait bool
 
 	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets
 	// ErrTooManyWaiting, a [*TooManyWaitingError]. Those for whom resources are coming,
@@ -201,11 +188,6 @@ type Config[R any] struct {
 	// 250 ms.
 	CloseGrace time.Duration
 
-	// EndGrace is how long the turn of a lease may go on once the lease has ended, by
-	// its put or by the end of its context: then the resource is killed, as after
-	// MaxLease. Zero: 500 ms.
-	EndGrace time.Duration
-
 	// OnEvent is told of what happens, in order, by a goroutine of its own, and one
 	// call at a time. It may block, and may ask the supervisor: nobody waits for it, not
 	// even CloseAll. Where it is too slow, more than 1024 events behind, the next are
@@ -214,22 +196,22 @@ type Config[R any] struct {
 	// told of, and counts in [Stat].EventPanics. Nil: nobody is told.
 	OnEvent func(Event)
 
-	// hold is a test's hook: borrowers call it at the named points of their
-	// protocol. It is nil outside this package's tests.
-	hold func(point)
+	// step is called at each step in the line, and point at each of the other places at
+	// which others may come between. Both are nil outside this package's tests.
+	step  func(line.Step)
+	point func(point)
 }
 
-// A Verdict says what is to be done with a resource. Where several holders of
-// one keyed lease give different verdicts, the greatest wins.
-type Verdict uint8
+// A Verdict is what is to be done with a resource.
+type Verdict = core.Verdict
 
 // The verdicts, from the best to the worst.
 const (
-	Keep    Verdict = iota // fit for the next borrower
-	Clean                  // Config.Clean first
-	Check                  // Config.Check first
-	Discard                // close it
-	Alarm                  // close it, and have Config.Check look at the others: what broke it may have broken them
+	Keep    = core.Keep    // fit for the next borrower
+	Clean   = core.Clean   // Config.Clean first
+	Check   = core.Check   // Config.Check first
+	Discard = core.Discard // close it
+	Alarm   = core.Alarm   // close it, and have Config.Check look at the others: what broke it may have broken them
 )
 
 // An OutagePolicy says what happens to waiters in an outage: Open fails and
@@ -289,7 +271,7 @@ func (c *Config[R]) validate() error {
 		{c.MaxWaiting < 0, "MaxWaiting", c.MaxWaiting, "must not be negative"},
 		{c.GetTimeout < 0, "GetTimeout", c.GetTimeout, "must not be negative"},
 		{c.MaxDials < 0, "MaxDials", c.MaxDials, "must not be negative"},
-		{c.Outage > WaitForServer, "Outage", c.Outage, "is no policy"},
+		{c.Outage > WaitForServer, "Outage", c.Outage, "unknown policy"},
 		{c.LookAfter < 0, "LookAfter", c.LookAfter, "must not be negative"},
 		{c.BackoffMin < 0, "BackoffMin", c.BackoffMin, "must not be negative"},
 		{c.BackoffMax < 0, "BackoffMax", c.BackoffMax, "must not be negative"},
@@ -297,7 +279,6 @@ func (c *Config[R]) validate() error {
 		{c.CleanTimeout < 0, "CleanTimeout", c.CleanTimeout, "must not be negative"},
 		{c.CheckTimeout < 0, "CheckTimeout", c.CheckTimeout, "must not be negative"},
 		{c.CloseGrace < 0, "CloseGrace", c.CloseGrace, "must not be negative"},
-		{c.EndGrace < 0, "EndGrace", c.EndGrace, "must not be negative"},
 	} {
 		if k.bad {
 			return &ConfigError{k.field, k.value, k.reason}
@@ -314,9 +295,6 @@ func (c *Config[R]) validate() error {
 // of it, and several can be added to a time.
 const longest = math.MaxInt64 / 8
 
-// watched says that the desk must see every lease: the gate stays shut.
-func (c *Config[R]) watched() bool { return c.MaxLease > 0 || c.Track }
-
 func (c Config[R]) withDefaults() Config[R] {
 	for _, d := range []struct {
 		field *time.Duration
@@ -329,7 +307,6 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.CleanTimeout, 5 * time.Second},
 		{&c.CheckTimeout, 5 * time.Second},
 		{&c.CloseGrace, 250 * time.Millisecond},
-		{&c.EndGrace, 500 * time.Millisecond},
 		{&c.CheckPeriod, time.Minute},
 		{&c.MaxAge, 0},
 		{&c.AgeJitter, 0},

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestConfigErrorsNameFieldAndValue(t *testing.T) {
+func TestAConfigErrorNamesFieldAndValue(t *testing.T) {
 	second := time.Second
 	for _, c := range []struct {
 		field  string
@@ -36,7 +36,6 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{"MaxRest", -second, func(c *Config[int]) { c.MaxRest = -second }},
 		{"CheckPeriod", -second, func(c *Config[int]) { c.CheckPeriod = -second }},
 		{"MaxLease", -second, func(c *Config[int]) { c.MaxLease = -second }},
-		{"EndGrace", -second, func(c *Config[int]) { c.EndGrace = -second }},
 		{"KeepAlive", true, func(c *Config[int]) { c.KeepAlive = true }},
 		{"MaxWaiting", -1, func(c *Config[int]) { c.MaxWaiting = -1 }},
 		{"GetTimeout", -second, func(c *Config[int]) { c.GetTimeout = -second }},
@@ -67,8 +66,8 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 	}
 }
 
-// What is at its limit, and a duration nobody sees the end of, can be.
-func TestConfigsThatCanBe(t *testing.T) {
+// So is a duration of which nobody sees the end.
+func TestConfigsAtTheirLimitsAreValid(t *testing.T) {
 	ok := func(context.Context, *thing) error { return nil }
 	for _, cfg := range []Config[*thing]{
 		{MaxOpen: 10, MinOpen: 10, MinIdle: 10, MaxIdle: 10},
@@ -99,7 +98,7 @@ func okConfig() Config[int] {
 	}
 }
 
-func TestConfigDefaults(t *testing.T) {
+func TestConfigHasDefaults(t *testing.T) {
 	cfg := okConfig()
 	d := cfg.withDefaults()
 	assert.Equal(t, []any{
@@ -122,12 +121,12 @@ func TestConfigIsCopied(t *testing.T) {
 	require.NoError(t, s.CloseAll(t.Context()))
 }
 
-func TestErrorsTell(t *testing.T) {
+func TestErrorsNameHoldersAndHooks(t *testing.T) {
 	assert.EqualError(t, &CloseError{
 		Err:    context.DeadlineExceeded,
 		Leases: []LeaseInfo{{ID: 7, Holders: 1, AtLeast: 1500 * time.Millisecond}, {ID: 9, Key: "k", Holders: 2}},
 		Hooks:  []string{"Open", "Clean"},
-	}, "close: context deadline exceeded: 2 leases revoked: #7 for at least 1.5s, #9 key k (2 holders) for at least 0s"+
+	}, "close: context deadline exceeded: 2 leases revoked: #7 for 1.5s, #9 key k (2 holders)"+
 		": still running, its context ignored: Open, Clean")
 	many := &CloseError{Leases: make([]LeaseInfo, 25)}
 	assert.Contains(t, many.Error(), "25 leases revoked: ")

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CloseAll, invariant 10. Every bed also ends with one, and with an audit.
+// CloseAll. Every bed also ends with one, and with an audit.
 
 func TestCloseAllWaitsForBorrowers(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
@@ -22,48 +22,49 @@ func TestCloseAllWaitsForBorrowers(t *testing.T) {
 		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "idle ones are closed now")
 		assert.False(b, isClosed(done))
 		time.Sleep(time.Hour)
-		assert.EqualValues(b, 0, b.thing(2).closes.Load(), "invariant 2: closed while lent")
+		assert.EqualValues(b, 0, b.thing(2).closes.Load(), "rule 2: closed while lent")
 		assert.NoError(b, y.Put())
 		<-done
 		assert.EqualValues(b, 1, b.thing(2).closes.Load())
 	})
 }
 
-func TestCloseAllRevokesWhenItsTimeIsOver(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 4}, func(b *bed) {
-		cause := errors.New("shutdown takes too long")
-		x, k1, k2 := b.get().lease(), b.getKey("k").lease(), b.getKey("k").lease()
-		b.put(b.get().lease())
-		ctx, cancel := context.WithTimeoutCause(b.Context(), time.Second, cause)
-		defer cancel()
-		begun := time.Now()
-		err := b.s.CloseAll(ctx)
-		assert.Equal(b, time.Second, time.Since(begun))
-		var c *CloseError
-		require.ErrorAs(b, err, &c)
-		assert.ErrorIs(b, err, cause)
-		assert.Empty(b, c.Hooks)
-		assert.ElementsMatch(b, []LeaseInfo{
-			{ID: 1, Holders: 1, AtLeast: time.Second, Recalled: true}, {ID: 2, Key: "k", Holders: 2, AtLeast: time.Second, Recalled: true},
-		}, c.Leases)
-		for _, th := range b.all() {
-			if th == x.Value() || th == k1.Value() {
-				assert.EqualValues(b, []int64{1, 0}, []int64{th.kills.Load(), th.closes.Load()})
-			} else {
-				assert.EqualValues(b, []int64{0, 1}, []int64{th.kills.Load(), th.closes.Load()})
-			}
-		}
-		st := b.s.Stat()
-		assert.EqualValues(b, []uint64{3, 1, 2}, []uint64{st.Opened, st.Closed, st.Revoked})
-		for _, l := range []*Lease[*thing]{x, k1} {
-			err := l.Put()
-			assert.ErrorIs(b, err, ErrClosed, "a late put returns")
-			assert.Equal(b, &RevokedError{Reason: ReasonClosing, Held: time.Second}, err)
-			assert.EqualError(b, err, "lease revoked after 1s: pool closing")
-			assert.Equal(b, ErrNotLeased, l.Put())
-		}
-		assert.ErrorIs(b, k2.Discard(), ErrRevoked)
-	})
+func TestCloseAllRevokesWhatIsLentWhenItsContextEnds(t *testing.T) {
+	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 4}, "with cards": {MaxOpen: 4, MaxLease: time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			held := map[bool]time.Duration{true: time.Second}[cfg.carded()] // known from the card
+			inBed(t, cfg, func(b *bed) {
+				cause := errors.New("shutdown takes too long")
+				x, y, idle := b.get().lease(), b.get().lease(), b.get().lease()
+				b.put(idle)
+				ctx, cancel := context.WithTimeoutCause(b.Context(), time.Second, cause)
+				defer cancel()
+				began := time.Now()
+				err := b.s.CloseAll(ctx)
+				assert.Equal(b, time.Second, time.Since(began))
+				var c *CloseError
+				require.ErrorAs(b, err, &c)
+				assert.ErrorIs(b, err, cause)
+				assert.Empty(b, c.Hooks)
+				assert.ElementsMatch(b, []LeaseInfo{
+					{ID: 1, Holders: 1, AtLeast: held, Recalled: true}, {ID: 2, Holders: 1, AtLeast: held, Recalled: true},
+				}, c.Leases)
+				for id, want := range [][]int64{{1, 0}, {1, 0}, {0, 1}} {
+					th := b.thing(int64(id) + 1)
+					assert.Equal(b, want, []int64{th.kills.Load(), th.closes.Load()})
+				}
+				st := b.s.Stat()
+				assert.EqualValues(b, []uint64{3, 1, 2}, []uint64{st.Opened, st.Closed, st.Revoked})
+				assert.ErrorIs(b, x.Revoked(), ErrRevoked)
+				err = x.Put()
+				assert.ErrorIs(b, err, ErrClosed, "a late put returns")
+				assert.Equal(b, &RevokedError{Reason: ReasonClosing, Held: held, At: began.Add(time.Second)}, err)
+				assert.EqualError(b, err, map[bool]string{true: "lease revoked after 1s: pool closing", false: "lease revoked: pool closing"}[cfg.carded()])
+				assert.Equal(b, ErrNotLeased, x.Put())
+				assert.ErrorIs(b, y.Discard(), ErrRevoked)
+			})
+		})
+	}
 }
 
 func TestCloseAllWithAnEndedContext(t *testing.T) {
@@ -72,10 +73,10 @@ func TestCloseAllWithAnEndedContext(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 3, Close: closing}, func(b *bed) {
 		idle, lent := b.get().lease(), b.get().lease()
 		b.put(idle)
-		begun := time.Now()
+		began := time.Now()
 		var c *CloseError
 		require.ErrorAs(b, b.s.CloseAll(b.ended()), &c)
-		assert.Zero(b, time.Since(begun))
+		assert.Zero(b, time.Since(began))
 		assert.ErrorIs(b, c, context.Canceled)
 		assert.NoError(b, closeErr, "a Close that begins gets its time")
 		assert.ErrorIs(b, lent.Put(), ErrRevoked)
@@ -115,9 +116,9 @@ func TestCloseAllCancelsOpens(t *testing.T) {
 		b.opening = takes(time.Hour)
 		w := b.get()
 		w.waits()
-		begun := time.Now()
+		began := time.Now()
 		assert.NoError(b, b.s.CloseAll(b.Context()))
-		assert.Zero(b, time.Since(begun))
+		assert.Zero(b, time.Since(began))
 		assert.Equal(b, ErrClosed, w.fails())
 	})
 }
@@ -127,10 +128,10 @@ func TestCloseAllNamesAnOpenThatIgnoresItsContext(t *testing.T) {
 		b.opening = func(context.Context, int64) error { time.Sleep(time.Hour); return nil }
 		w := b.get()
 		w.waits()
-		begun := time.Now()
+		began := time.Now()
 		var c *CloseError
 		require.ErrorAs(b, b.s.CloseAll(b.Context()), &c)
-		assert.Equal(b, 250*time.Millisecond, time.Since(begun), "CloseGrace")
+		assert.Equal(b, 250*time.Millisecond, time.Since(began), "CloseGrace")
 		assert.Equal(b, []string{"Open"}, c.Hooks)
 		assert.Equal(b, ErrClosed, w.fails())
 		assert.Equal(b, ErrClosed, b.s.CloseAll(b.Context()))
@@ -139,7 +140,7 @@ func TestCloseAllNamesAnOpenThatIgnoresItsContext(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		assert.True(b, isClosed(b.s.closed), "the supervisor ends when the last helper has reported")
-		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "rule 11: somebody closes what came late")
+		assert.EqualValues(b, 1, b.thing(1).closes.Load(), "rule 2: somebody closes what came late")
 	})
 }
 
@@ -155,10 +156,10 @@ func TestCloseAllNamesHooksThatHang(t *testing.T) {
 		b.discard(closed)
 		ctx, cancel := context.WithTimeout(b.Context(), time.Millisecond)
 		defer cancel()
-		begun := time.Now()
+		began := time.Now()
 		var c *CloseError
 		require.ErrorAs(b, b.s.CloseAll(ctx), &c)
-		assert.Equal(b, 251*time.Millisecond, time.Since(begun), "the context and the grace")
+		assert.Equal(b, 251*time.Millisecond, time.Since(began), "the context and the grace")
 		assert.ElementsMatch(b, []string{"Clean", "Close", "Kill"}, c.Hooks)
 		assert.Len(b, c.Leases, 1)
 		assert.ErrorIs(b, lent.Put(), ErrRevoked, "a late put returns")
@@ -183,10 +184,10 @@ func TestCloseAllReturnsAtTheEndOfTheGrace(t *testing.T) {
 		b.put(b.get().lease())
 		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
 		defer cancel()
-		begun := time.Now()
+		began := time.Now()
 		var c *CloseError
 		require.ErrorAs(b, b.s.CloseAll(ctx), &c)
-		assert.Equal(b, 1250*time.Millisecond, time.Since(begun))
+		assert.Equal(b, 1250*time.Millisecond, time.Since(began))
 		assert.Equal(b, []string{"Close"}, c.Hooks)
 		time.Sleep(time.Hour)
 	})
@@ -202,9 +203,9 @@ func TestCloseAllWaitsForACleanUnderWay(t *testing.T) {
 	clean := func(context.Context, *thing) error { time.Sleep(time.Second); return nil }
 	inBed(t, Config[*thing]{MaxOpen: 1, Clean: clean, Judge: func(*thing) Verdict { return Clean }}, func(b *bed) {
 		b.put(b.get().lease())
-		begun := time.Now()
+		began := time.Now()
 		assert.NoError(b, b.s.CloseAll(b.Context()))
-		assert.Equal(b, time.Second, time.Since(begun))
+		assert.Equal(b, time.Second, time.Since(began))
 	})
 }
 

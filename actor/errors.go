@@ -62,7 +62,7 @@ var (
 type WaitError struct {
 	Err    error         // what ended the wait: the context's error, or ErrTimeout
 	Cause  error         // what it waited for: ErrExhausted, ErrPaused, or an error that is ErrUnavailable
-	Waited time.Duration // since the get reached the supervisor
+	Waited time.Duration // since the get began to wait
 	Shortage
 }
 
@@ -70,14 +70,22 @@ type WaitError struct {
 type Shortage struct {
 	Limit   int           // most resources there may be
 	Leased  int           // resources that were lent
+	Opening int           // resources that were being opened
 	Waiting int           // others who waited
-	Oldest  time.Duration // the longest lease had lasted at least this long
+	Oldest  time.Duration // how long the longest lease had lasted, with Config.Track; else 0
 	Leases  []LeaseInfo   // with Config.Track: the leases, the oldest first, 10 at most
 }
 
 // text says it in a few words.
 func (s *Shortage) text() string {
-	t := fmt.Sprintf("%d leased of %d, %d others waiting, oldest lease at least %v", s.Leased, s.Limit, s.Waiting, round(s.Oldest))
+	t := fmt.Sprintf("%d of %d in use", s.Leased, s.Limit)
+	if s.Opening > 0 {
+		t += fmt.Sprintf(", %d being opened", s.Opening)
+	}
+	t += fmt.Sprintf(", %d others waiting", s.Waiting)
+	if s.Oldest > 0 {
+		t += fmt.Sprintf(", oldest lease %v", round(s.Oldest))
+	}
 	if len(s.Leases) > 0 {
 		t += ": " + list(s.Leases, max(s.Leased, len(s.Leases)))
 	}
@@ -102,14 +110,6 @@ func list(leases []LeaseInfo, all int) string {
 	return b.String()
 }
 
-// endedBy says that ctx ended the wait.
-func (e *WaitError) endedBy(ctx context.Context) {
-	e.Err = ctx.Err()
-	if cause := context.Cause(ctx); cause != e.Err {
-		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
-	}
-}
-
 // Error tells what was waited for, and how things stood at the end.
 func (e *WaitError) Error() string {
 	return fmt.Sprintf("%v after %v: %v (%s)", e.Err, round(e.Waited), e.Cause, e.text())
@@ -118,9 +118,8 @@ func (e *WaitError) Error() string {
 // Unwrap gives errors.Is and errors.As both the context's error and the cause.
 func (e *WaitError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
-// An ExhaustedError is the answer to a request that does not wait for borrowers,
-// NoWait. It is ErrExhausted. A request that is TryOnly, which may be one of many,
-// gets that alone.
+// An ExhaustedError is the answer to a get that does not wait for borrowers, see
+// [Config].NoWait. It is ErrExhausted. A TryGet, which may be one of many, gets that alone.
 type ExhaustedError struct{ Shortage }
 
 // Error tells how things stood.
@@ -172,11 +171,15 @@ func (e *CloseError) Unwrap() error { return e.Err }
 // of such leases. It is ErrRevoked, and if CloseAll did it ErrClosed too.
 type RevokedError struct {
 	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
-	Held   time.Duration // how long the lease had lasted; of CloseAll, at least
+	Held   time.Duration // how long the lease had lasted, with Track or MaxLease; else 0
+	At     time.Time     // when it was revoked
 }
 
 // Error tells why, and after what time.
 func (e *RevokedError) Error() string {
+	if e.Held == 0 {
+		return fmt.Sprintf("%v: %v", ErrRevoked, e.Reason)
+	}
 	return fmt.Sprintf("%v after %v: %v", ErrRevoked, round(e.Held), e.Reason)
 }
 
@@ -191,36 +194,27 @@ func (e *RevokedError) Unwrap() []error {
 // A KeyError is the answer to a get whose key cannot be one: it is not
 // comparable, or not equal to itself.
 type KeyError struct {
-	Key    any
+	Key    any // the key itself, which Error does not show
 	Reason string
 }
 
-// Error names the key's type and the reason.
+// Error names the key's type, and nothing else of it, and the reason.
 func (e *KeyError) Error() string { return fmt.Sprintf("invalid key of type %T: %s", e.Key, e.Reason) }
 
 // A BusyError is the answer to a use of what is shared under a key while it is in
 // use. It is ErrBusy.
 type BusyError struct {
-	Key   any
+	Key   any    // as [ShownKey] has it
 	Doing string // what it is used for
 }
 
 // Error names the key, and what its resource is used for.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("%v: key %v: %s", ErrBusy, e.Key, e.Doing)
+	return fmt.Sprintf("%v: key %s: %s", ErrBusy, keyText(e.Key), e.Doing)
 }
 
 // Unwrap gives errors.Is ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
-
-// errGaveUp stands for the error of a context that the supervisor does not know.
-var errGaveUp = errors.New("gave up")
-
-// refusedOften is the error of a get for which Prepare finds nothing good
-// enough.
-func refusedOften(n int) error {
-	return fmt.Errorf("%w: Prepare refused %d resources in a row", ErrUnavailable, n)
-}
 
 // unavailable joins ErrUnavailable with the failure that explains it.
 func unavailable(err error) error {
@@ -236,3 +230,12 @@ func round(d time.Duration) time.Duration {
 	}
 	return d.Round(time.Millisecond / 10)
 }
+
+// ErrAlarm is for Clean and Check: an error that is ErrAlarm closes the resource as any
+// error does, and has the others checked, as the verdict Alarm.
+var ErrAlarm = errors.New("others may be broken too")
+
+// ErrStale is for Clean and Check: an error that is ErrStale closes the resource, and all
+// that were opened before, as [Supervisor.Reset] does: idle ones now, lent ones when they
+// are put. A resource that is older than the last Reset has no such effect.
+var ErrStale = errors.New("its generation is stale")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/core"
 )
 
 // An Event tells of one thing that happened to a Supervisor or to one of its
@@ -19,69 +21,51 @@ type Event struct {
 }
 
 // An EventKind says what happened.
-type EventKind uint8
+type EventKind = core.EventKind
 
 // The kinds of events.
 const (
 	// EventOpened: a resource was opened. N is how many are open now.
-	EventOpened EventKind = iota + 1
+	EventOpened = core.EventOpened
 	// EventOpenFailed: Open failed, with Err.
-	EventOpenFailed
+	EventOpenFailed = core.EventOpenFailed
 	// EventClosed: a resource was closed, for the Reason. Err is what was wrong with
 	// it, or the error of Close, or both.
-	EventClosed
+	EventClosed = core.EventClosed
 	// EventCleaned: Clean has made a resource fit again.
-	EventCleaned
+	EventCleaned = core.EventCleaned
 	// EventTaken: a borrower has taken a resource away, with Lease.Take.
-	EventTaken
-	// EventRevoked: a Lease was revoked, for the Reason, and its resource killed. No
+	EventTaken = core.EventTaken
+	// EventRevoked: a lease was revoked, for the Reason, and its resource killed. No
 	// EventClosed follows.
-	EventRevoked
-	// EventLeaked: a Lease was garbage collected without a put. Under a key its Holder
-	// is who lost it.
-	EventLeaked
+	EventRevoked = core.EventRevoked
+	// EventLeaked: a lease was garbage collected without a put.
+	EventLeaked = core.EventLeaked
 	// EventRefused: a request was refused, with Err.
-	EventRefused
-	// EventCancelled: a request's context, or GetTimeout, ended while it waited. Err is
-	// its [*WaitError], which does not know the context's error.
-	EventCancelled
+	EventRefused = core.EventRefused
+	// EventCancelled: a request's context, or GetTimeout, ended while it waited.
+	EventCancelled = core.EventCancelled
 	// EventResized: N is the new MaxOpen.
-	EventResized
+	EventResized = core.EventResized
 	// EventPaused: nothing is lent from now on, since Pause was called.
-	EventPaused
+	EventPaused = core.EventPaused
 	// EventResumed: the pause is over.
-	EventResumed
+	EventResumed = core.EventResumed
 	// EventReset: what is open, and being opened, is old.
-	EventReset
+	EventReset = core.EventReset
 	// EventOutageBegan: Open has failed, with Err, where the last one had not.
-	EventOutageBegan
+	EventOutageBegan = core.EventOutageBegan
 	// EventOutageEnded: a resource was opened, or Reset or Resume asked for a fresh
 	// start. N is how many failures in a row there were.
-	EventOutageEnded
+	EventOutageEnded = core.EventOutageEnded
 	// EventClosing: CloseAll has begun.
-	EventClosing
+	EventClosing = core.EventClosing
 	// EventDropped: N events before the next one were not told, since OnEvent was too
 	// slow.
-	EventDropped
+	EventDropped = core.EventDropped
 	// EventEnded: the supervisor has ended. It is the last event, and never dropped.
-	EventEnded
+	EventEnded = core.EventEnded
 )
-
-var eventNames = [...]string{
-	EventOpened: "opened", EventOpenFailed: "open failed", EventClosed: "closed", EventCleaned: "cleaned",
-	EventTaken: "taken", EventRevoked: "revoked", EventLeaked: "leaked", EventRefused: "refused",
-	EventCancelled: "cancelled", EventResized: "resized", EventPaused: "paused", EventResumed: "resumed",
-	EventReset: "reset", EventOutageBegan: "outage began", EventOutageEnded: "outage ended",
-	EventClosing: "closing", EventDropped: "events dropped", EventEnded: "ended",
-}
-
-// String says it in a word or two.
-func (k EventKind) String() string {
-	if k == 0 || int(k) >= len(eventNames) {
-		return "unknown event"
-	}
-	return eventNames[k]
-}
 
 // String describes the event in a line.
 func (e Event) String() string {
@@ -105,62 +89,22 @@ func (e Event) String() string {
 	return s.String()
 }
 
-// tell has OnEvent told. What it is told must be nobody else's.
-func (m *machine[R]) tell(e Event) {
-	if m.cfg.OnEvent != nil {
-		m.fx.tell(e)
-	}
-}
-
-// tellOfLease is tell with a description of a slot that is lent: with o, one of its
-// holders.
-func (m *machine[R]) tellOfLease(now time.Duration, kind EventKind, sl *slot[R], why Reason, o *origin) {
-	if m.cfg.OnEvent == nil {
+// Tell has OnEvent told of something that the machine did.
+func (l *loop[R]) Tell(e core.Event) {
+	if l.cfg.OnEvent == nil {
 		return
 	}
-	l := m.info(now, sl)
-	if o != nil && l.by != o {
-		l.by, l.Others = o, m.others(now, sl, o)
+	p := Event{Kind: e.Kind, Reason: e.Reason, Err: e.Err, N: e.N}
+	if e.Slot != nil {
+		p.ID = e.Slot.ID
 	}
-	m.fx.tell(Event{Kind: kind, ID: sl.desk.id, Reason: why, Lease: &l})
-}
-
-// tellOfWait is tell with a copy of what the borrower gets, who completes his.
-func (m *machine[R]) tellOfWait(err *WaitError) {
-	if m.cfg.OnEvent == nil {
-		return
-	}
-	told := *err
-	if told.Err == nil {
-		told.Err = errGaveUp
-	}
-	m.fx.tell(Event{Kind: EventCancelled, Err: &told})
-}
-
-// tellOfRefusal is the same for a request that is refused.
-func (m *machine[R]) tellOfRefusal(err error) {
-	if m.cfg.OnEvent == nil {
-		return
-	}
-	switch e := err.(type) {
-	case *ExhaustedError:
-		told := *e
-		err = &told
-	case *TooManyWaitingError:
-		told := *e
-		err = &told
-	}
-	m.fx.tell(Event{Kind: EventRefused, Err: err})
-}
-
-// whole is an error made of two, either of which may be nil.
-func whole(a, b error) error {
 	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	default:
-		return fmt.Errorf("%w; %w", a, b)
+	case e.Kind == EventRevoked:
+		p.Lease = l.info(of[R](e.Slot), e.Held)
+	case e.Kind == EventRefused && e.Outcome != core.Holds:
+		p.Err = l.outcome(&core.Waiter{For: core.Filled}, e.Outcome, e.Err)
+	case e.Kind == EventRefused:
+		p.Err = l.refusal(e.Refusal, e.Err)
 	}
+	l.tellPublic(p)
 }

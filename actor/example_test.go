@@ -71,30 +71,6 @@ func ExampleStart_configError() {
 	// true MinOpen
 }
 
-// Whoever asks with the same key shares one resource until all have put it.
-func ExampleSupervisor_GetWith_key() {
-	ctx := context.Background()
-	pool, _ := actor.Start(ctx, config())
-
-	handler, _ := pool.GetWith(ctx, actor.Request{Key: "request 42"})
-	helper, _ := pool.GetWith(ctx, actor.Request{Key: "request 42"})
-	other, _ := pool.GetWith(ctx, actor.Request{Key: "request 43"})
-	fmt.Println(handler.Value() == helper.Value(), handler.Value() == other.Value())
-	fmt.Println("open:", pool.Stat().Open)
-
-	handler.Put()
-	helper.Put()
-	other.Put()
-	fmt.Println("keys:", pool.Stat().Keys)
-	pool.CloseAll(ctx)
-	// Unordered output:
-	// true false
-	// open: 2
-	// keys: 0
-	// closed conn 1
-	// closed conn 2
-}
-
 // A get that waits fails when its context ends, and tells how things stood.
 func ExampleWaitError() {
 	ctx := context.Background()
@@ -109,16 +85,16 @@ func ExampleWaitError() {
 	fmt.Println(errors.Is(err, context.DeadlineExceeded), errors.Is(err, actor.ErrExhausted))
 	var w *actor.WaitError
 	if errors.As(err, &w) {
-		fmt.Printf("%d leased of %d, %d others waiting\n", w.Leased, w.Limit, w.Waiting)
+		fmt.Printf("%d of %d in use, %d others waiting\n", w.Leased, w.Limit, w.Waiting)
 	}
 
-	_, err = pool.TryGet()
+	_, err = pool.TryGet(ctx)
 	fmt.Println(err)
 	lease.Put()
 	pool.CloseAll(ctx)
 	// Output:
 	// true true
-	// 1 leased of 1, 0 others waiting
+	// 1 of 1 in use, 0 others waiting
 	// pool exhausted
 	// closed conn 1
 }
@@ -136,7 +112,7 @@ func ExampleSupervisor_Pause() {
 
 	lease.Put()
 	fmt.Println("paused:", pool.Pause(ctx) == nil)
-	_, err = pool.TryGet()
+	_, err = pool.TryGet(ctx)
 	fmt.Println(err)
 	pool.Resume()
 
@@ -152,13 +128,13 @@ func ExampleSupervisor_Pause() {
 	// closed conn 1
 }
 
-// Sizes can be changed at any moment: who waits is served from the new places.
+// Sizes can be changed at any moment: gets that wait are served from the new places.
 func ExampleSupervisor_Resize() {
 	ctx := context.Background()
 	pool, _ := actor.Start(ctx, config())
 	first, _ := pool.Get(ctx)
 	second, _ := pool.Get(ctx)
-	_, err := pool.TryGet()
+	_, err := pool.TryGet(ctx)
 	fmt.Println(err)
 
 	pool.Resize(0, 3)

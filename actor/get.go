@@ -2,353 +2,297 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/core"
+	"github.com/pgactor/pgactor/actor/internal/line"
 )
 
-// A Request says which resource a get asks for and how long it waits. The zero
-// value is what Get asks: any resource, as long as the context allows.
-type Request struct {
-	// Key, if not nil, asks for the resource that is lent under this key, or
-	// binds one to it: until its last lease is put, everybody who asks with an
-	// equal key shares the resource. If that is killed (see MaxLease and EndGrace of
-	// [Config]), who asks gets a [*RevokedError] until all who held it then have put it,
-	// or for MaxLease: on another resource, code that they call would take itself to
-	// be where they are. Then the key gets another resource. Whatever is comparable may
-	// be a key.
-	Key any
-
-	// Tied has the lease end with the context of its get, as if it were put: at
-	// once if it has no turn (see [Lease.Use]) and its resource is not exposed, else
-	// when that is over, or after EndGrace, when the resource is killed. Whoever
-	// puts it then gets no error. It needs a Key.
-	Tied bool
-
-	// Own has PutKey pass over the lease: only its holder puts it. It needs a Key.
-	Own bool
-
-	// Bind has Config.Bind called if the request is the first of those for whom a
-	// resource is bound to the Key.
-	Bind bool
-
-	Patience Patience
-}
-
-// Patience says how long a request waits for a resource.
-type Patience uint8
-
-const (
-	// Wait waits until a resource comes or the context ends.
-	Wait Patience = iota
-	// NoWait waits for a resource to be opened, cleaned or replaced, but not
-	// for a borrower: ErrExhausted if every one is lent, ErrUnavailable if none
-	// can be opened now (see OutagePolicy).
-	NoWait
-	// TryOnly takes an idle resource or gets ErrExhausted (in an outage
-	// ErrUnavailable). It opens none, and waits for nothing but the resource it
-	// gets: with a key until that has been looked at, and for what Prepare wants to
-	// have cleaned or checked, for a second at most.
-	TryOnly
-)
-
-// Get lends a resource: an idle one, or the first that is put or opened. It
-// blocks until ctx ends at the latest; then errors.Is finds the context's error,
-// and a [*WaitError] tells what was waited for. Those who wait are served in the
-// order of their arrival. A ctx that has ended before fails even if a resource is
-// idle. Other errors: ErrClosed, ErrUnavailable (see [OutagePolicy]),
-// ErrTooManyWaiting, and what Config.Prepare returns.
+// Get lends a resource: an idle one, or the first that is put or opened. It blocks until
+// ctx ends at the latest; then errors.Is finds the context's error, and a [*WaitError]
+// tells what was waited for. Gets that wait are served first come, first served. A ctx
+// that has ended before fails even if a resource is idle. Other errors: ErrClosed,
+// ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, ErrExhausted (see
+// [Config].NoWait), and what Config.Prepare returns.
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
 	}
-	l, brings, err := s.fromShelf(ctx)
-	if l != nil || err != nil {
-		return l, err
+	g := get[R]{Supervisor: s, ctx: ctx}
+	for {
+		sl, ok := s.line.Take()
+		if ok {
+			s.sayFew()
+		} else {
+			var err error
+			if sl, err = g.wait(); err != nil {
+				return nil, err
+			}
+		}
+		if fit, err := g.fit(sl); fit {
+			return g.lend(sl), nil
+		} else if err != nil {
+			return nil, err
+		}
 	}
-	return s.fromDesk(ctx, Request{}, brings)
 }
 
-// GetWith is Get with a choice of resource and patience. Further errors:
-// ErrExhausted for a request that does not wait, [*KeyError] for a key that
-// cannot be one, [*RevokedError] for one whose resource was killed.
-func (s *Supervisor[R]) GetWith(ctx context.Context, r Request) (*Lease[R], error) {
-	if err := s.checkRequest(r); err != nil {
-		return nil, err
-	}
+// TryGet lends an idle resource, or returns ErrExhausted. It opens none, and waits for
+// nothing but the supervisor, which answers at once, and Config.Prepare with what that
+// demands, for a second at most. Other errors: ErrClosed, ErrPaused, what Prepare
+// returns, and in an outage ErrUnavailable, which tells more.
+func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
 	}
-	if r.Key != nil {
-		return s.fromDesk(ctx, r, brought[R]{})
-	}
-	l, brings, err := s.fromShelf(ctx)
-	if l != nil || err != nil {
-		return l, err
-	}
-	return s.fromDesk(ctx, r, brings)
-}
-
-// TryGet lends an idle resource, or gives ErrExhausted. It neither waits nor
-// opens a resource. Other errors: ErrClosed, and in an outage ErrUnavailable,
-// which tells more.
-func (s *Supervisor[R]) TryGet() (*Lease[R], error) {
-	return s.GetWith(context.Background(), Request{Patience: TryOnly})
-}
-
-func endedError(what string, ctx context.Context) error {
-	err := ctx.Err()
-	if cause := context.Cause(ctx); cause != err {
-		return fmt.Errorf("%s: %w: %w", what, err, cause)
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-func (s *Supervisor[R]) checkRequest(r Request) error {
-	switch {
-	case r.Bind && s.cfg.Bind == nil:
-		return &ConfigError{"Bind", true, "needs Config.Bind"}
-	case r.Key != nil:
-		return checkKey(r.Key)
-	case r.Tied:
-		return &ConfigError{"Tied", true, "needs a Key"}
-	case r.Own:
-		return &ConfigError{"Own", true, "needs a Key"}
-	case r.Bind:
-		return &ConfigError{"Bind", true, "needs a Key"}
-	default:
-		return nil
-	}
-}
-
-// checkKey compares the key, which panics if it cannot be.
-func checkKey(key any) (err error) {
-	if key == nil {
-		return &KeyError{key, "is nil"}
-	}
-	defer func() {
-		if recover() != nil {
-			err = &KeyError{key, "not comparable"}
+	g := get[R]{Supervisor: s, ctx: ctx, left: patience}
+	for {
+		sl, ok := s.line.Take()
+		if ok {
+			s.sayFew()
+		} else { // the supervisor knows why, or has one in its hands
+			var err error
+			if sl, err = s.pick(); err != nil {
+				return nil, err
+			}
 		}
-	}()
-	if key != key {
-		return &KeyError{key, "not equal to itself"}
-	}
-	return nil
-}
-
-// fromShelf is the fast lane: while the gate is open, take what lies there.
-func (s *Supervisor[R]) fromShelf(ctx context.Context) (*Lease[R], brought[R], error) {
-	for len(s.gate) == 0 {
-		s.at(beforeTake)
-		sl := s.offShelf()
-		if sl == nil {
-			break
-		}
-		s.at(afterTake)
-		if s.cfg.MinIdle > 0 && s.shelved() < s.cfg.MinIdle {
-			s.tellLow()
-		}
-		sl.uses++
-		fit, brings, err := s.fit(ctx, sl, false)
-		if fit {
-			return sl.lease(), brings, nil
-		}
-		if brings.slot != nil || err != nil {
-			return nil, brings, err
+		if fit, err := g.fit(sl); fit {
+			return g.lend(sl), nil
+		} else if err != nil {
+			return nil, err
 		}
 	}
-	return nil, brought[R]{}, nil
 }
 
-// tellLow tells the desk that fewer than MinIdle are left, unless somebody has
-// told it already.
-func (s *Supervisor[R]) tellLow() {
+// A get is one call of Get or TryGet.
+type get[R any] struct {
+	*Supervisor[R]
+	ctx     context.Context
+	waited  bool             // it has joined the line
+	begun   bool             // it has had to wait, in the line or for a repair
+	began   time.Duration    // when it first had
+	ended   time.Duration    // when its last wait ended
+	late    <-chan time.Time // of GetTimeout
+	timer   *time.Timer      // of late
+	left    time.Duration    // of a TryGet: the time for which it may still wait for repairs
+	handed  bool             // the slot was handed over at that moment
+	refused int              // proven resources that Prepare refused
+}
+
+// sayFew tells the supervisor that fewer than MinIdle are idle, unless another get has.
+func (s *Supervisor[R]) sayFew() {
+	if s.cfg.MinIdle == 0 || s.line.Idle() >= s.cfg.MinIdle {
+		return
+	}
 	select {
-	case <-s.low:
+	case <-s.fewIdle:
 		s.send(message[R]{kind: wakeMessage})
 	default:
 	}
 }
 
-// fit looks at a slot before it is used. One that is not fit, or not to be used
-// because of an error, goes to the desk: now, or with the request.
-func (s *Supervisor[R]) fit(ctx context.Context, sl *slot[R], fresh bool) (fit bool, brings brought[R], err error) {
-	if isClosed(sl.recall) {
-		s.send(message[R]{kind: putMessage, slot: sl})
-		return false, brings, nil
+// wait joins the line and waits for a slot.
+func (g *get[R]) wait() (*slot[R], error) {
+	g.begin()
+	g.waited = true
+	ctx := g.ctx
+	ctx.Done() // allocates at its first call, which can take long; the place in line comes later
+	if g.cfg.NoWait || g.cfg.MaxWaiting > 0 && g.line.Waiting() >= g.cfg.MaxWaiting {
+		if err := g.admit(); err != nil {
+			return nil, err
+		}
+		ctx = admitted{ctx}
+	} else {
+		g.line.Join()
 	}
-	if (s.cfg.Look != nil || s.cfg.KeepAlive) && !fresh {
-		now := s.now()
-		rested := now - sl.since
-		sl.since = now
-		if s.cfg.Look != nil && rested >= s.cfg.LookAfter {
-			if v := s.verdict(sl, s.cfg.Look); v != Keep {
-				s.send(message[R]{kind: putMessage, slot: sl, verdict: v, why: ReasonBroken})
-				return false, brings, nil
+	sl, err := g.line.Await(ctx, g.late)
+	g.ended, g.handed = g.now(), true
+	switch {
+	case err == nil:
+		return sl, nil
+	case errors.Is(err, line.ErrEnded):
+		err = ErrClosed
+	case errors.Is(err, line.ErrGaveUp):
+		err = g.inVain(contextError(g.ctx))
+	case errors.Is(err, line.ErrLate):
+		err = g.inVain(ErrTimeout)
+	}
+	g.stop()
+	return nil, err
+}
+
+// begin notes that the get has to wait.
+func (g *get[R]) begin() {
+	if g.begun {
+		return
+	}
+	g.begun, g.began = true, g.now()
+	if g.cfg.GetTimeout > 0 && g.left == 0 {
+		g.timer = time.NewTimer(g.cfg.GetTimeout)
+		g.late = g.timer.C
+	}
+}
+
+// stop ends the timer of GetTimeout.
+func (g *get[R]) stop() {
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// An admitted context is that of a get for which the supervisor has joined the line.
+type admitted struct{ context.Context }
+
+// admit asks whether the get may wait. If it may, the supervisor has joined the line on
+// its behalf.
+func (g *get[R]) admit() error {
+	quiet := !g.cfg.Track && g.cfg.OnEvent == nil // nobody wants to know more than the board says
+	if quiet && !g.cfg.NoWait && g.line.Full() {  // only borrowers could help
+		g.turnedAway.add()
+		return &TooManyWaitingError{g.shortage()}
+	}
+	ctx := g.ctx // or g would be allocated
+	err, ok := ask(g.Supervisor, func(l *loop[R], now time.Duration) error {
+		ok, why, err := l.machine.Admit(now)
+		if !ok {
+			return l.refusal(why, err)
+		}
+		l.line.Join()
+		l.causes.add(ctx)
+		return nil
+	})
+	if !ok {
+		return ErrClosed
+	}
+	return g.named(err)
+}
+
+// lend begins the lease of sl.
+func (g *get[R]) lend(sl *slot[R]) *Lease[R] {
+	g.stop()
+	if g.waited {
+		sl.Waits++
+		sl.Waited += g.ended - g.began
+		sl.WaitEnded = g.ended
+	}
+	if sl.card == nil {
+		return sl.lease()
+	}
+	return g.track(sl)
+}
+
+// fit decides whether sl, which the get owns, can be lent. If it cannot, sl has been
+// given away; without an error the get tries another slot.
+func (g *get[R]) fit(sl *slot[R]) (bool, error) {
+	sl.Uses++ // it counts as a lease whatever is found
+	g.at(beforeLook)
+	if isClosed(sl.recall) {
+		g.bring(sl, Keep, ReasonNone)
+		return false, nil
+	}
+	proven := sl.Proven
+	sl.Proven = false
+	if g.cfg.Look != nil || g.cfg.KeepAlive {
+		now := g.ended
+		if !g.handed {
+			now = g.now()
+		}
+		rested := now - sl.Since // at most: it may have been lent for a part of it
+		if g.handed && proven {
+			rested = 0
+		}
+		sl.Since, g.handed = now, false
+		if g.cfg.Look != nil && rested >= g.cfg.LookAfter {
+			proven = false
+			if v := g.verdict(sl, g.cfg.Look); v != Keep {
+				g.bring(sl, v, ReasonBroken)
+				return false, nil
 			}
 		}
 	}
-	if s.cfg.Prepare == nil {
-		return true, brings, nil
+	if g.cfg.Prepare == nil {
+		return true, nil
 	}
-	return s.prepare(ctx, sl, fresh)
+	return g.prepare(sl, proven)
 }
 
-// prepare asks Prepare about a slot that this goroutine owns. errRefused says
-// that it was no good though it was proven.
-func (s *Supervisor[R]) prepare(ctx context.Context, sl *slot[R], fresh bool) (fit bool, brings brought[R], err error) {
-	v := s.verdict(sl, func(r R) (v Verdict) {
-		v, err = s.cfg.Prepare(ctx, r, fresh)
-		return v
-	})
+// prepare has Config.Prepare decide, and does what that demands.
+func (g *get[R]) prepare(sl *slot[R], proven bool) (bool, error) {
+	v, err := g.askPrepare(sl, proven)
+	if err == nil && (v == Clean || v == Check) {
+		if fit, err := g.repair(sl, v); !fit {
+			if err != nil {
+				g.stop()
+			}
+			return false, err
+		}
+		proven = true
+		v, err = g.askPrepare(sl, proven)
+	}
 	switch {
 	case v == Keep && err == nil:
-		return true, brings, nil
-	case err == nil && v < Discard:
-		brings = brought[R]{sl, v}
-	case v == Keep && s.cfg.Judge != nil:
-		s.putBack(sl, s.verdict(sl, s.cfg.Judge), ReasonRefused)
+		return true, nil
+	case v == Keep && g.cfg.Judge != nil:
+		g.putBack(sl, g.verdict(sl, g.cfg.Judge), ReasonRefused)
 	default:
-		s.putBack(sl, v, ReasonRefused)
+		g.putBack(sl, v, ReasonRefused)
 	}
-	if err == nil && fresh {
-		err = errRefused
+	if err == nil && proven {
+		if g.refused++; g.refused > g.cfg.MaxOpen {
+			err = fmt.Errorf("%w: Prepare refused %d resources in a row", ErrUnavailable, g.refused)
+		}
 	}
-	return false, brings, err
+	if err != nil {
+		g.stop()
+	}
+	return false, err
 }
 
-// verdict asks f about a slot that this goroutine owns. If f panics, the slot
-// goes to the desk to be closed while the panic goes on.
+func (g *get[R]) askPrepare(sl *slot[R], proven bool) (Verdict, error) {
+	returned := false
+	defer g.discardUnless(&returned, sl)
+	v, err := g.cfg.Prepare(g.ctx, sl.value, proven)
+	returned = true
+	return v, err
+}
+
+// verdict asks f about a slot that this goroutine owns. If f panics, the slot is
+// brought to the supervisor to be closed while the panic goes on.
 func (s *Supervisor[R]) verdict(sl *slot[R], f func(R) Verdict) (v Verdict) {
 	returned := false
-	defer func() {
-		if !returned {
-			s.send(message[R]{kind: putMessage, slot: sl, verdict: Discard, why: ReasonPanicked})
-		}
-	}()
+	defer s.discardUnless(&returned, sl)
 	v = f(sl.value)
 	returned = true
 	return v
 }
 
-// fromDesk asks the supervisor and waits for its answer.
-func (s *Supervisor[R]) fromDesk(ctx context.Context, r Request, brings brought[R]) (*Lease[R], error) {
-	o := s.origin(ctx)
-	t := s.ticket()
-	t.ctx, t.key, t.binds, t.patience, t.brings, t.origin = ctx, r.Key, r.Bind, r.Patience, brings, o
-	sl, err := s.request(ctx, t)
-	switch {
-	case err != nil:
-		return nil, err
-	case r.Key != nil:
-		return s.newKeyed(ctx, sl, r, o), nil
-	default:
-		return s.newLease(sl, o), nil
+// discardUnless is deferred by a caller that owns sl and calls a function that may panic.
+func (s *Supervisor[R]) discardUnless(returned *bool, sl *slot[R]) {
+	if !*returned {
+		s.bring(sl, Discard, ReasonPanicked)
 	}
 }
 
-// request sends a ticket, receives its one answer, and recycles it. A slot
-// that proves unfit before use costs another round at the old place in the
-// queue.
-func (s *Supervisor[R]) request(ctx context.Context, t *ticket[R]) (*slot[R], error) {
-	refused := 0
-	for kind := getMessage; ; kind = againMessage {
-		if !s.send(message[R]{kind: kind, ticket: t}) {
-			return nil, ErrClosed
-		}
-		a, ended := s.await(ctx, t)
+// pick asks the supervisor for an idle slot, or the reason why there is none.
+func (s *Supervisor[R]) pick() (*slot[R], error) {
+	type picked struct {
+		slot *slot[R]
+		err  error
+	}
+	p, ok := ask(s, func(l *loop[R], now time.Duration) picked {
+		sl, why, err := l.machine.Pick(now)
 		switch {
-		case a.slot == nil:
-			if !ended {
-				s.recycle(t)
-			}
-			return nil, s.explain(a.err)
-		case t.key != nil:
-			s.recycle(t)
-			return a.slot, nil
+		case sl != nil:
+			return picked{slot: of[R](sl)}
+		case why == core.Exhausted:
+			return picked{err: ErrExhausted}
 		}
-		fit, brings, err := s.fit(ctx, a.slot, a.fresh)
-		t.brings = brings
-		if err == errRefused {
-			if refused++; refused <= s.cfg.MaxOpen {
-				continue
-			}
-			err = refusedOften(refused)
-			if brings.slot != nil {
-				s.putBack(brings.slot, brings.verdict, ReasonRefused)
-			}
-		}
-		if fit || err != nil {
-			s.recycle(t)
-			return a.slot, err
-		}
+		return picked{err: l.refusal(why, err)}
+	})
+	if !ok {
+		return nil, ErrClosed
 	}
-}
-
-// await receives the answer to a ticket that was sent. A borrower whose context
-// ends says so and still receives its answer: "cancelled", or a slot that came
-// first, which goes back at once. ended says that the actor has ended: the
-// ticket may still be in the inbox and must not be used again.
-func (s *Supervisor[R]) await(ctx context.Context, t *ticket[R]) (a answer[R], ended bool) {
-	if isClosed(s.closed) {
-		return s.lastLook(t), true
-	}
-	// The end had not come when the ticket was sent, so it will be answered.
-	done := ctx.Done()
-	if done == nil {
-		return <-t.reply, false
-	}
-	select {
-	case a = <-t.reply:
-		return a, false
-	case <-done:
-	}
-	s.at(beforeCancel)
-	// If the actor ends before it reads this, it has answered the get.
-	s.send(message[R]{kind: cancelMessage, ticket: t})
-	a = <-t.reply
-	return s.afterCancel(ctx, t, a), isClosed(s.closed)
-}
-
-// lastLook is for an answer that was given just before the end. A slot it
-// brings has been revoked since.
-func (s *Supervisor[R]) lastLook(t *ticket[R]) answer[R] {
-	select {
-	case a := <-t.reply:
-		if a.slot == nil {
-			return a
-		}
-	default:
-	}
-	return answer[R]{err: ErrClosed}
-}
-
-// afterCancel turns an answer into the error of a get whose context has ended.
-func (s *Supervisor[R]) afterCancel(ctx context.Context, t *ticket[R], a answer[R]) answer[R] {
-	if a.slot != nil {
-		if t.key != nil {
-			s.putKeyed(a.slot, Keep, t.origin)
-		} else {
-			s.putBack(a.slot, Keep, ReasonNone)
-		}
-		return answer[R]{err: endedError("get", ctx)}
-	}
-	if w, ok := a.err.(*WaitError); ok {
-		w.endedBy(ctx)
-	}
-	return a
-}
-
-// ticket takes a used ticket off the free list, or makes one.
-func (s *Supervisor[R]) ticket() *ticket[R] {
-	if t := take(s.tickets); t != nil {
-		return t
-	}
-	return &ticket[R]{reply: make(chan answer[R], 1)}
-}
-
-// recycle keeps an answered ticket for the next request, without what it
-// carried.
-func (s *Supervisor[R]) recycle(t *ticket[R]) {
-	t.ctx, t.key, t.binds, t.patience, t.asks, t.brings, t.origin = nil, nil, false, Wait, forResource, brought[R]{}, nil
-	lay(s.tickets, t)
+	return p.slot, p.err
 }

@@ -4,158 +4,100 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/core"
 )
 
-// start has a helper goroutine do j. The job is the helper's until it reports.
-func (d *desk[R]) start(j *job[R]) {
-	cause := j.cause
-	if cause == nil {
-		cause = d.values
-	}
-	ctx := context.WithoutCancel(cause)
-	ctx, j.cancel = context.WithTimeout(ctx, j.timeout)
-	go d.Supervisor.help(ctx, j)
+// A job is the work of one helper. It belongs to the helper until it reports.
+type job[R any] struct {
+	*core.Job
+	slot   *slot[R] // nil for a dial
+	cancel context.CancelFunc
+
+	value  R // of a dial
+	result core.Result
 }
 
-func (d *desk[R]) cancel(j *job[R]) { j.cancel() }
-
-// jitter is full: anything up to most, so that many pools whose server is gone
-// do not come back in step.
-func (d *desk[R]) jitter(most time.Duration) time.Duration {
-	return time.Duration(rand.Int64N(int64(most)) + 1)
-}
-
-// help does a job and reports exactly once, also when the Config's function
-// panics or ends the goroutine.
+// help does a job and reports exactly once, also when the Config's function panics or
+// ends the goroutine.
 func (s *Supervisor[R]) help(ctx context.Context, j *job[R]) {
+	defer func() { s.send(message[R]{kind: reportMessage, job: j}) }()
+	s.guard(ctx, j)
+}
+
+// guard does a job, and turns a panic or runtime.Goexit of the Config's function into an
+// error. After Goexit its deferred calls run, but it does not return.
+func (s *Supervisor[R]) guard(ctx context.Context, j *job[R]) {
 	returned := false
 	defer func() {
 		if !returned {
-			j.err = panicError(s.cfg.hook(j), recover())
-			if j.refusal == errRefused {
-				j.refusal = j.err
-			}
+			j.result = core.Result{Err: panicError(j.Kind.String(), recover()), Why: ReasonUnfit}
 		}
 		j.cancel()
-		s.send(message[R]{kind: reportMessage, job: j})
 	}()
 	s.do(ctx, j)
 	returned = true
 }
 
+// do calls the Config's function for a job.
 func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
-	switch j.kind {
-	case dialJob:
-		j.value, j.err = s.cfg.Open(ctx)
-		if j.err != nil && s.cfg.Permanent != nil {
-			j.permanent = s.cfg.Permanent(j.err)
-		}
-	case judgeJob:
-		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
-	case lookJob:
-		s.vet(ctx, j)
-	case cleanJob:
-		j.err = s.follow(ctx, j, Clean)
-	case checkJob:
-		j.err = s.follow(ctx, j, Check)
-	case closeJob:
-		j.err = s.cfg.Close(ctx, j.slot.value)
-	case killJob:
+	r := &j.result
+	switch j.Kind {
+	case core.OpenJob:
+		j.value, r.Err = s.cfg.Open(ctx)
+		r.Permanent = r.Err != nil && s.cfg.Permanent != nil && s.cfg.Permanent(r.Err)
+	case core.LookJob:
+		*r = s.look(ctx, j.slot.value)
+	case core.CleanJob:
+		*r = s.follow(ctx, j.slot.value, Clean)
+	case core.CheckJob:
+		*r = s.follow(ctx, j.slot.value, Check)
+	case core.CloseJob:
+		r.Err = s.cfg.Close(ctx, j.slot.value)
+	case core.KillJob:
 		if s.cfg.Kill != nil {
 			s.cfg.Kill(j.slot.value)
 		}
 	}
 }
 
-// The reports of a resource that is to be closed: its verdict says so; Look says
-// so; Prepare says so.
-var (
-	errUnfit   = errors.New("unfit")
-	errBroken  = errors.New("broken")
-	errRefused = errors.New("refused by Prepare")
-)
+// look asks Config.Look about a resource at rest, and does what that demands.
+func (s *Supervisor[R]) look(ctx context.Context, r R) core.Result {
+	v := s.cfg.Look(r)
+	result := s.follow(ctx, r, v)
+	if result.Err == core.ErrUnfit {
+		result.Why = ReasonBroken
+	}
+	return result
+}
 
-// follow does what a verdict asks for. An error closes the resource.
-func (s *Supervisor[R]) follow(ctx context.Context, j *job[R], v Verdict) error {
+// follow does to a resource what a verdict demands. The result of a resource that must be
+// closed has an error.
+func (s *Supervisor[R]) follow(ctx context.Context, r R, v Verdict) core.Result {
+	result := core.Result{Why: ReasonUnfit}
 	switch {
 	case v == Keep:
-		return nil
 	case v == Clean && s.cfg.Clean != nil:
-		j.cleaned = true
-		return s.cfg.Clean(ctx, j.slot.value)
+		result.Cleaned = true
+		result.Err = s.cfg.Clean(ctx, r)
 	case v == Check && s.cfg.Check != nil:
-		return s.cfg.Check(ctx, j.slot.value)
-	case v == Alarm:
-		return ErrAlarm
+		result.Err = s.cfg.Check(ctx, r)
 	default:
-		return errUnfit
+		result.Err = core.ErrUnfit
 	}
+	result.Suspect = v == Alarm || errors.Is(result.Err, ErrAlarm)
+	result.Stale = errors.Is(result.Err, ErrStale)
+	return result
 }
 
-// vet looks at a slot that rests, or is to be bound to a key: then it is
-// prepared too.
-func (s *Supervisor[R]) vet(ctx context.Context, j *job[R]) {
-	if s.cfg.Look != nil {
-		if j.err = s.follow(ctx, j, s.cfg.Look(j.slot.value)); j.err == errUnfit {
-			j.err = errBroken
-		}
-		if j.err != nil {
-			return
-		}
+// reported is the end of a job.
+func (l *loop[R]) reported(now time.Duration, j *job[R]) {
+	if j.Kind == core.OpenJob && j.result.Err == nil {
+		newSlot(l.Supervisor, j.Slot, j.value)
 	}
-	if s.cfg.Prepare != nil && j.bound != nil && !s.prepareKeyed(ctx, j) {
-		return
-	}
-	if j.binds {
-		s.bind(ctx, j)
-	}
-}
-
-// bind calls Bind for a key. If it does not return, that is what those who wait
-// are told, see help.
-func (s *Supervisor[R]) bind(ctx context.Context, j *job[R]) {
-	j.refusal = errRefused
-	err := s.cfg.Bind(ctx, j.bound.key, j.slot.value)
-	j.refusal = err
-	if err != nil && s.cfg.Judge != nil {
-		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
-	} else if err != nil {
-		j.err = errUnfit
-	}
-}
-
-// prepareKeyed asks Prepare about a slot that is to be bound to a key.
-func (s *Supervisor[R]) prepareKeyed(ctx context.Context, j *job[R]) bool {
-	v, err := s.prepareFor(ctx, j, false)
-	if err == nil && (v == Clean || v == Check) {
-		if j.err = s.follow(ctx, j, v); j.err != nil {
-			return false
-		}
-		v, err = s.prepareFor(ctx, j, true)
-	}
-	switch {
-	case v == Keep && err == nil:
-		return true
-	case v == Discard || err == nil:
-		j.err = errRefused
-	case v == Keep && s.cfg.Judge != nil:
-		j.err = s.follow(ctx, j, s.cfg.Judge(j.slot.value))
-	default:
-		j.err = s.follow(ctx, j, v)
-	}
-	return false
-}
-
-// prepareFor asks Prepare for those who wait for a key. If it does not return,
-// that is what they are told, see help.
-func (s *Supervisor[R]) prepareFor(ctx context.Context, j *job[R], proven bool) (v Verdict, err error) {
-	j.refusal = errRefused
-	v, err = s.cfg.Prepare(ctx, j.slot.value, proven)
-	j.refusal = err
-	return v, err
+	l.machine.Done(now, j.Job, j.result)
 }
 
 func panicError(name string, v any) error {

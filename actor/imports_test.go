@@ -6,7 +6,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +22,16 @@ import (
 var (
 	forbiddenArrows = map[string][]string{"actor": {"pool", "persistent"}, "pool": {"persistent"}}
 	mayLock         = []string{"pool/pooltest"}
+
+	// The layers of actor, from the lowest up. The supervisor's package may use both of the
+	// first two, which do not know each other.
+	mayImport = map[string][]string{
+		"actor/internal/line": {"context", "errors", "math", "time"},
+		"actor/internal/core": {"time", "errors", "fmt", "math"},
+	}
+	forbiddenLayers = map[string][]string{
+		"actor": {"actor/keyed"}, "actor/internal/line": {"actor/internal/core"}, "actor/keyed": {"actor/internal"},
+	}
 )
 
 const module = "github.com/pgactor/pgactor"
@@ -36,7 +48,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// sourcesIn lists the Go files below a folder of the module, but not its tests; it is empty where there is no such folder.
+// sourcesIn lists the Go files below a folder of the module, but not its tests; the list is empty where there is no such folder.
 func sourcesIn(t *testing.T, folder string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join("..", folder), func(path string, _ fs.DirEntry, err error) error {
@@ -68,17 +80,27 @@ func importsOf(file string, source any) (imports []string, err error) {
 	return imports, nil
 }
 
-// objections says what is wrong with a file's imports; the file is named by its path in the module, with slashes.
+// objections lists what is wrong with a file's imports; the file is named by its path in the module, with slashes.
 func objections(file string, imports []string) (found []string) {
 	object := func(path, why string) { found = append(found, fmt.Sprintf("%s imports %s: %s", file, path, why)) }
 	for _, path := range imports {
 		if (path == "sync" || path == "sync/atomic") && !within(file, mayLock) {
 			object(path, "channels only")
 		}
-		if within(file, []string{"actor"}) && !isStandard(path) {
+		own, isOwn := strings.CutPrefix(path, module+"/")
+		if within(file, []string{"actor"}) && !isStandard(path) && !(isOwn && within(own, []string{"actor"})) {
 			object(path, "actor needs the standard library alone")
 		}
-		own, isOwn := strings.CutPrefix(path, module+"/")
+		for folder, allowed := range mayImport {
+			if path, own := path, own; inFolder(file, folder) && !slices.Contains(allowed, path) && !slices.Contains(allowed, own) {
+				object(path, "not one of the few that "+folder+" needs")
+			}
+		}
+		for from, to := range forbiddenLayers {
+			if isOwn && inFolder(file, from) && within(own, to) {
+				object(path, "an arrow back")
+			}
+		}
 		for from, to := range forbiddenArrows {
 			if isOwn && within(file, []string{from}) && within(own, to) {
 				object(path, "an arrow back")
@@ -96,6 +118,9 @@ func within(path string, folders []string) bool {
 	}
 	return false
 }
+
+// inFolder reports whether a file lies in a folder itself.
+func inFolder(file, folder string) bool { return path.Dir(file) == folder }
 
 // Only paths outside the standard library begin with a domain.
 func isStandard(path string) bool {
@@ -117,6 +142,16 @@ func TestObjections(t *testing.T) {
 		{"pool/pooltester/p.go", `package pooltester; import "sync"`, []string{"sync: channels only"}},
 		{"actor/a.go", "package actor; import `github.com/jackc/pgx/v5`",
 			[]string{"github.com/jackc/pgx/v5: actor needs the standard library alone"}},
+		{"actor/a.go", `package actor; import "github.com/pgactor/pgactor/actor/internal/core"`, nil},
+		{"actor/a.go", `package actor; import "github.com/pgactor/pgactor/actor/keyed"`, []string{"github.com/pgactor/pgactor/actor/keyed: an arrow back"}},
+		{"actor/keyed/k.go", `package keyed; import "github.com/pgactor/pgactor/actor"`, nil},
+		{"actor/keyed/k.go", `package keyed; import "github.com/pgactor/pgactor/actor/internal/core"`,
+			[]string{"github.com/pgactor/pgactor/actor/internal/core: an arrow back"}},
+		{"actor/internal/core/c.go", `package core; import ("time"; "errors"; "fmt")`, nil},
+		{"actor/internal/core/c.go", `package core; import "context"`, []string{"context: not one of the few that actor/internal/core needs"}},
+		{"actor/internal/line/l.go", `package line; import "github.com/pgactor/pgactor/actor/internal/core"`, []string{
+			"github.com/pgactor/pgactor/actor/internal/core: not one of the few that actor/internal/line needs",
+			"github.com/pgactor/pgactor/actor/internal/core: an arrow back"}},
 		{"actor/a.go", `package actor; import "C"`, []string{"C: actor needs the standard library alone"}},
 		{"actor/a.go", `package actor; import "github.com/pgactor/pgactor/pool"`, []string{
 			"github.com/pgactor/pgactor/pool: actor needs the standard library alone",

@@ -2,8 +2,7 @@ package actor
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,29 +11,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLeaseIsDeadAfterItsPut(t *testing.T) {
-	for name, key := range map[string]any{"unkeyed": nil, "keyed": "k"} {
+// A lease from its get to its put, Take and Kill; Look; and what Stat counts of them.
+
+func TestRule02ALeaseIsDeadAfterItsPut(t *testing.T) {
+	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 1}, "with a card": {MaxOpen: 1, MaxLease: time.Hour}} {
 		t.Run(name, func(t *testing.T) {
-			inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
-				l := b.getKey(key).lease()
+			inBed(t, cfg, func(b *bed) {
+				l := b.get().lease()
+				assert.EqualValues(b, 1, l.ID())
+				assert.True(b, l.Of(b.s))
 				b.put(l)
 				assert.Nil(b, l.Value())
-				next := b.getKey(key).lease()
-				assert.Equal(b, ErrNotLeased, l.Put())
-				assert.Equal(b, ErrNotLeased, l.Discard())
-				synctest.Wait()
+				next := b.get().lease()
+				for _, again := range []func() error{l.Put, l.Discard, func() error { _, err := l.Take(); return err }, func() error { return l.Kill(ReasonUsed) }} {
+					assert.Equal(b, ErrNotLeased, again())
+				}
+				assert.NoError(b, l.Revoked())
+				b.counts(1, 1, 0)
 				assert.EqualValues(b, 1, next.Value().id, "the successor is unharmed")
-				assert.Equal(b, []int{1, 0}, []int{b.s.Stat().Leased, b.s.Stat().Idle})
-				assert.EqualValues(b, 0, b.thing(1).closes.Load())
+				assert.Empty(b, b.closed())
 				b.discard(next)
 				assert.Equal(b, ErrNotLeased, next.Put())
-				assert.EqualValues(b, 1, b.thing(1).closes.Load())
+				assert.Equal(b, []int64{1}, b.closed())
 			})
 		})
 	}
 }
 
-func TestLeasesAreNeverReused(t *testing.T) {
+func TestRule02ALeaseIsNeverUsedAgain(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
 		seen := map[*Lease[*thing]]bool{}
 		for range 3 * leaseBatch {
@@ -78,40 +82,45 @@ func TestLookIsAskedAfterARest(t *testing.T) {
 	})
 }
 
-func TestWaitErrorTellsHowThingsStand(t *testing.T) {
-	cause := errors.New("the user pressed stop")
-	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
-		x, y := b.get().lease(), b.get().lease()
-		other := b.get()
-		other.waits()
-		time.Sleep(time.Second)
-		ctx, cancel := context.WithTimeoutCause(b.Context(), 3*time.Second, cause)
-		defer cancel()
-		err := func() error { w := b.getWith(ctx, Request{}); <-w.done; return w.fails() }()
-		var w *WaitError
-		require.ErrorAs(b, err, &w)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		assert.ErrorIs(b, err, cause)
-		assert.ErrorIs(b, err, ErrExhausted)
-		assert.NotErrorIs(b, err, ErrUnavailable)
-		assert.Equal(b, []any{3 * time.Second, 2, 2, 1, 4 * time.Second}, []any{w.Waited, w.Limit, w.Leased, w.Waiting, w.Oldest})
-		assert.EqualError(b, err, "context deadline exceeded: the user pressed stop after 3s: pool exhausted (2 leased of 2, 1 others waiting, oldest lease at least 4s)")
-
-		ctx, stop := context.WithCancel(b.Context())
-		p := b.getWith(ctx, Request{})
-		p.waits()
-		stop()
-		assert.ErrorIs(b, p.fails(), context.Canceled)
-		assert.NotErrorIs(b, p.err, context.DeadlineExceeded)
-		b.put(x)
-		b.put(y)
-		b.put(other.lease())
+// A lease that was long may have been idle in its holder's hands.
+func TestWhatAPutHandsToAWaiterIsLookedAtAfterALongLease(t *testing.T) {
+	looks := 0
+	look := func(*thing) Verdict { looks++; return Keep }
+	inBed(t, Config[*thing]{MaxOpen: 1, Look: look, LookAfter: time.Minute}, func(b *bed) {
+		l := b.get().lease()
+		w := b.get()
+		w.waits()
+		time.Sleep(time.Minute - 1)
+		b.put(l)
+		l = w.lease()
+		assert.Zero(b, looks)
+		w = b.get()
+		w.waits()
+		time.Sleep(time.Minute)
+		b.put(l)
+		b.put(w.lease())
+		assert.Equal(b, 1, looks)
+		b.put(b.get().lease())
+		assert.Equal(b, 1, looks, "it was lent a moment ago")
 	})
 }
 
-// A resource that has just been checked is not looked at again, however late
-// its borrower wakes: in real time, where that takes more than a nanosecond.
-func TestFreshIsNotLookedAtAgain(t *testing.T) {
+func TestWhatIsIdleThroughAPauseIsLookedAt(t *testing.T) {
+	looks := 0
+	look := func(*thing) Verdict { looks++; return Keep }
+	inBed(t, Config[*thing]{MaxOpen: 1, Look: look, LookAfter: time.Minute}, func(b *bed) {
+		b.rest(1)
+		require.NoError(b, b.s.Pause(b.Context()))
+		w := b.get()
+		time.Sleep(time.Hour)
+		require.NoError(b, b.s.Resume())
+		b.put(w.lease())
+		assert.Equal(b, 1, looks)
+	})
+}
+
+// In real time, where a get wakes more than a nanosecond late.
+func TestWhatWasJustCheckedIsNotLookedAtAgain(t *testing.T) {
 	ok := func(context.Context, int) error { return nil }
 	s, err := Start(t.Context(), Config[int]{
 		Open: func(context.Context) (int, error) { return 1, nil }, Close: ok, Check: ok,
@@ -128,107 +137,214 @@ func TestFreshIsNotLookedAtAgain(t *testing.T) {
 	require.NoError(t, s.CloseAll(t.Context()))
 }
 
-// What ended the wait of a fill, and of a get while dials fail, is not that
-// something is lent.
-func TestWaitErrorNamesTheCause(t *testing.T) {
-	var dials atomic.Int64
-	oneHangs := func(ctx context.Context) (*thing, error) {
-		if dials.Add(1) == 2 {
-			<-ctx.Done()
+func TestTakeFreesThePlaceAtOnceAndTheResourceIsTheCallers(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		l := b.get().lease()
+		first := b.get()
+		first.waits()
+		second := b.get()
+		second.waits()
+		b.take(l)
+		synctest.Wait()
+		assert.Nil(b, l.Value())
+		for _, again := range []func() error{l.Put, l.Discard, func() error { _, err := l.Take(); return err }} {
+			assert.Equal(b, ErrNotLeased, again())
 		}
-		return nil, ctx.Err()
-	}
-	inBed(t, Config[*thing]{MaxOpen: 2, MinOpen: 2, Open: oneHangs}, func(b *bed) {
-		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
-		defer cancel()
-		err := b.s.Ready(ctx)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		assert.ErrorIs(b, err, ErrUnavailable)
-		assert.NotErrorIs(b, err, ErrExhausted)
+		st := b.s.Stat()
+		assert.EqualValues(b, []any{1, uint64(1), uint64(0)}, []any{st.Open, st.Taken, st.Closed})
+		assert.EqualValues(b, 2, first.lease().Value().id)
+		b.put(first.l)
+		b.put(second.lease())
+		require.NoError(b, b.s.CloseAll(b.Context()))
+		st = b.s.Stat()
+		assert.Equal(b, st.Opened, st.Closed+st.Taken)
 	})
-	inBed(t, Config[*thing]{MaxOpen: 2, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
+}
+
+func TestRule16WhatIsTakenIsReplacedForTheMinimum(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2}, func(b *bed) {
+		require.NoError(b, b.s.Ready(b.Context()))
+		b.take(b.get().lease())
+		b.counts(2, 0, 2)
+	})
+}
+
+func TestTakeWhileCloseAllWaitsIsGranted(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		x, y := b.get().lease(), b.get().lease()
+		var err error
+		done := in(func() { err = b.s.CloseAll(b.Context()) })
+		synctest.Wait()
+		b.take(x) // CloseAll waits for it, one way or the other
+		assert.False(b, isClosed(done))
+		b.put(y)
+		<-done
+		assert.NoError(b, err)
+	})
+}
+
+func TestRule13WhatWasRevokedCannotBeTaken(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
 		x := b.get().lease()
-		b.opening = failing(0, 2)
-		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
-		defer cancel()
-		_, err := b.s.Get(ctx)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		assert.ErrorIs(b, err, errServer, "why nothing was opened")
-		b.put(x)
+		release := make(chan struct{})
+		b.opening = func(context.Context, int64) error { <-release; return nil }
+		b.get()
+		synctest.Wait()
+		require.Error(b, b.s.CloseAll(b.ended()))
+		require.False(b, isClosed(b.s.closed), "an Open is still under way")
+		_, err := x.Take()
+		assert.ErrorIs(b, err, ErrRevoked)
+		assert.Nil(b, x.Value())
+		close(release)
+		synctest.Wait()
+		require.True(b, isClosed(b.s.closed))
+		assert.Zero(b, b.s.Stat().Taken)
+	})
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		x := b.get().lease()
+		require.Error(b, b.s.CloseAll(b.ended()))
+		synctest.Wait()
+		require.True(b, isClosed(b.s.closed))
+		_, err := x.Take()
+		assert.ErrorIs(b, err, ErrClosed, "the supervisor has ended")
+		assert.Equal(b, ErrNotLeased, x.Put())
 	})
 }
 
-func TestWaitErrorOfAnOutage(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 2, Outage: WaitForServer}, func(b *bed) {
-		b.opening = func(context.Context, int64) error { return errServer }
-		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
-		defer cancel()
-		_, err := b.s.Get(ctx)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		assert.ErrorIs(b, err, ErrUnavailable)
-		assert.ErrorIs(b, err, errServer)
-		assert.NotErrorIs(b, err, ErrExhausted)
-	})
-	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
-		b.opening = takes(time.Hour) // not down, but slow
-		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
-		defer cancel()
-		_, err := b.s.Get(ctx)
-		assert.ErrorIs(b, err, ErrUnavailable)
-	})
+func TestRule13KillFreesThePlaceAndTheResourceIsKilled(t *testing.T) {
+	for name, held := range map[string]time.Duration{"plain": 0, "with a card": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			told := make(chan Event, 20)
+			cfg := Config[*thing]{MaxOpen: 1, OnEvent: func(e Event) { told <- e }}
+			if held > 0 {
+				cfg.MaxLease = time.Hour
+			}
+			inBed(t, cfg, func(b *bed) {
+				told = make(chan Event, 20)
+				x := b.get().lease()
+				w := b.get()
+				time.Sleep(time.Second)
+				require.NoError(b, x.Kill(ReasonUsed))
+				assert.EqualValues(b, 2, w.lease().Value().id)
+				assert.EqualValues(b, []int64{1, 0}, []int64{b.thing(1).kills.Load(), b.thing(1).closes.Load()})
+				assert.ErrorIs(b, x.Revoked(), ErrRevoked)
+				assert.Equal(b, ErrNotLeased, x.Put())
+				assert.EqualValues(b, 1, b.s.Stat().Revoked)
+				b.put(w.l)
+				for range len(told) {
+					if e := <-told; e.Kind == EventRevoked {
+						assert.Equal(b, []any{ReasonUsed, held, uint64(1)}, []any{e.Reason, e.Lease.AtLeast, e.Lease.ID})
+					}
+				}
+			})
+		})
+	}
 }
 
-func TestReady(t *testing.T) {
-	slow := func(context.Context) (*thing, error) { time.Sleep(time.Second); return nil, nil }
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 3, Open: slow}, func(b *bed) {
-		ctx, cancel := context.WithTimeout(b.Context(), time.Millisecond)
-		defer cancel()
-		assert.ErrorIs(b, b.s.Ready(ctx), context.DeadlineExceeded)
-		err := b.s.Ready(ctx)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		var we *WaitError
-		require.ErrorAs(b, err, &we, "it would have waited")
-		assert.ErrorIs(b, we, ErrUnavailable)
-		assert.Equal(b, 4, we.Limit)
-		begun := time.Now()
-		assert.NoError(b, b.s.Ready(b.Context()))
-		assert.Equal(b, time.Second-time.Millisecond, time.Since(begun))
-		assert.Equal(b, 3, b.s.Stat().Idle)
-		assert.NoError(b, b.s.Ready(b.Context()))
-		err = b.s.Ready(ctx)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		assert.False(b, errors.As(err, &we), "it would not have waited")
-	})
-	inBed(t, Config[*thing]{MaxOpen: 4}, func(b *bed) {
-		assert.NoError(b, b.s.Ready(b.Context()), "nothing is to be opened")
-	})
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, Open: func(context.Context) (*thing, error) { return nil, errServer }}, func(b *bed) {
-		err := b.s.Ready(b.Context())
-		assert.ErrorIs(b, err, ErrUnavailable)
-		assert.ErrorIs(b, err, errServer)
-	})
-}
-
-func TestStatCountsWhatTheFastLaneHides(t *testing.T) {
+func TestStatCountsLeasesThatTheSupervisorDidNotSee(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
 		for range 5 {
-			l, err := b.s.Get(b.Context())
-			require.NoError(b, err)
-			require.NoError(b, l.Put())
+			b.put(b.get().lease())
 		}
-		k := b.getKey("k").lease() // brings the slot by the desk
 		st := b.s.Stat()
-		assert.EqualValues(b, 6, st.Leases)
-		assert.Equal(b, []int{2, 1, 1, 0}, []int{st.Limit, st.Open, st.Leased, st.Idle})
-		b.put(k)
+		assert.EqualValues(b, []uint64{5, 1}, []uint64{st.Leases, st.Waited})
+		b.counts(1, 0, 1)
+		x := b.leases(2) // one idle, one opened
+		w := b.get()
+		w.waits()
+		b.put(x[0])
+		b.put(w.lease())
+		b.put(x[1])
 		st = b.s.Stat()
-		assert.Equal(b, []int{1, 0, 1}, []int{st.Open, st.Leased, st.Idle})
+		assert.EqualValues(b, []uint64{8, 3}, []uint64{st.Leases, st.Waited})
+		b.counts(2, 0, 2)
 	})
 }
 
-func TestCloseFailedIsCounted(t *testing.T) {
+func TestStatCountsTheTimeThatGetsWaited(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		x := b.get().lease()
+		w := b.get()
+		time.Sleep(time.Second)
+		v := b.get()
+		time.Sleep(time.Second)
+		b.put(x)
+		b.put(w.lease())
+		b.put(v.lease())
+		st := b.s.Stat()
+		assert.Equal(b, 3*time.Second, st.WaitTime)
+		assert.EqualValues(b, 3, st.Waited)
+		assert.Equal(b, st, b.s.Stat(), "asking changes nothing")
+	})
+}
+
+func TestStatCountsAFailedClose(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1, Close: func(context.Context, *thing) error { return errServer }}, func(b *bed) {
 		b.discard(b.get().lease())
 		assert.EqualValues(b, []uint64{1, 1}, []uint64{b.s.Stat().Closed, b.s.Stat().CloseFailed})
 	})
+}
+
+// 0 allocations: a lease is one of a batch.
+func TestAGetAndAPutAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	for name, cfg := range map[string]Config[*thing]{
+		"plain": {}, "Look": {Look: func(*thing) Verdict { return Keep }, LookAfter: time.Hour}, "MaxLease": {MaxLease: time.Hour}, "MinIdle": {MinIdle: 1},
+		"GetTimeout": {GetTimeout: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.MaxOpen = 2
+			s := wall(t, cfg)
+			per := testing.AllocsPerRun(1000, func() {
+				l, err := s.Get(t.Context())
+				if err != nil || l.Put() != nil {
+					t.Error(err)
+				}
+			})
+			assert.Zero(t, int(per*10), "%v a get and put", per) // one in 64 is left
+		})
+	}
+}
+
+func TestAGetThatWaitsAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	s := wall(t, Config[*thing]{MaxOpen: 1})
+	work, done := make(chan int), make(chan struct{})
+	const borrowers, gets = 4, 500
+	for range borrowers {
+		go func() {
+			for n := range work {
+				for range n {
+					l, err := s.Get(context.Background())
+					if err != nil {
+						t.Error(err)
+						break
+					}
+					runtime.Gosched() // the others come to wait
+					if err := l.Put(); err != nil {
+						t.Error(err)
+					}
+				}
+				done <- struct{}{}
+			}
+		}()
+	}
+	before := s.Stat().Waited
+	per := testing.AllocsPerRun(10, func() {
+		for range borrowers {
+			work <- gets
+		}
+		for range borrowers {
+			<-done
+		}
+	})
+	close(work)
+	waited := s.Stat().Waited - before
+	t.Logf("%v allocations in %d gets and puts; %d of %d have waited", per, borrowers*gets, waited, 11*borrowers*gets)
+	assert.Greater(t, waited, uint64(borrowers*gets), "few have waited")
+	assert.Less(t, per, float64(borrowers*gets)/20) // one in 64 makes handles
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// How long a resource lives, and what is done about it while it rests.
+// Rules 4, 14 and 17: how long a resource lives, and what is done about it while it is idle.
 
-func TestMaxAgeWithJitter(t *testing.T) {
-	var begun time.Time
+func TestRule14WhatIsOpenedTogetherExpiresAtMomentsOfItsOwn(t *testing.T) {
+	var began time.Time
 	ends := make(chan time.Duration, 8)
-	closing := func(context.Context, *thing) error { ends <- time.Since(begun); return nil }
+	closing := func(context.Context, *thing) error { ends <- time.Since(began); return nil }
 	inBed(t, Config[*thing]{MaxOpen: 8, MaxAge: time.Hour, AgeJitter: time.Minute, Close: closing}, func(b *bed) {
-		begun, ends = time.Now(), make(chan time.Duration, 8)
+		began, ends = time.Now(), make(chan time.Duration, 8)
 		b.rest(8)
-		require.Zero(b, time.Since(begun), "opened together")
+		require.Zero(b, time.Since(began), "opened together")
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		assert.Empty(b, ends, "none before MaxAge")
@@ -42,7 +42,7 @@ func TestMaxAgeWithJitter(t *testing.T) {
 	})
 }
 
-func TestMaxAgeOfAnIdleOne(t *testing.T) {
+func TestRule14WhatIsIdleWhenItReachesMaxAgeIsClosedThen(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2, MaxAge: time.Hour}, func(b *bed) {
 		b.rest(1)
 		time.Sleep(time.Hour - 1)
@@ -57,10 +57,10 @@ func TestMaxAgeOfAnIdleOne(t *testing.T) {
 	})
 }
 
-func TestMaxAgeReachedBetweenTakeAndLook(t *testing.T) {
+func TestRule03MaxAgeReachedBetweenTakeAndLookIsSeen(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2, MaxAge: time.Hour}, func(b *bed) {
 		b.rest(1)
-		take := b.stopAt(afterTake)
+		take := b.stopAt(atPoint(beforeLook))
 		w := b.get()
 		take.holds()
 		time.Sleep(time.Hour)
@@ -72,23 +72,19 @@ func TestMaxAgeReachedBetweenTakeAndLook(t *testing.T) {
 	})
 }
 
-func TestMaxAgeOfALentOne(t *testing.T) {
-	for name, key := range map[string]any{"unkeyed": nil, "keyed": "k"} {
-		t.Run(name, func(t *testing.T) {
-			inBed(t, Config[*thing]{MaxOpen: 2, MaxAge: time.Hour}, func(b *bed) {
-				l := b.getKey(key).lease()
-				time.Sleep(2 * time.Hour)
-				synctest.Wait()
-				assert.Empty(b, b.closed(), "invariant 2: closed while lent")
-				assert.EqualValues(b, 1, b.s.Stat().Expired)
-				b.put(l)
-				assert.EqualValues(b, []int64{1}, b.closed())
-			})
-		})
-	}
+func TestRule14WhatIsLentWhenItReachesMaxAgeIsClosedWhenItIsPut(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 2, MaxAge: time.Hour}, func(b *bed) {
+		l := b.get().lease()
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		assert.Empty(b, b.closed(), "rule 2: closed while lent")
+		assert.EqualValues(b, 1, b.s.Stat().Expired)
+		b.put(l)
+		assert.EqualValues(b, []int64{1}, b.closed())
+	})
 }
 
-func TestMaxAgeKeepsTheMinimum(t *testing.T) {
+func TestRule16WhatExpiresIsReplacedForTheMinimum(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 3, MinOpen: 2, MaxAge: time.Hour}, func(b *bed) {
 		time.Sleep(10*time.Hour + time.Minute)
 		synctest.Wait()
@@ -97,7 +93,7 @@ func TestMaxAgeKeepsTheMinimum(t *testing.T) {
 	})
 }
 
-func TestIdleSupervisorDoesNothing(t *testing.T) {
+func TestRule17AnIdleSupervisorSleeps(t *testing.T) {
 	ok := func(context.Context, *thing) error { return nil }
 	look := func(*thing) Verdict { return Keep }
 	lendAndPut := func(b *bed) { b.rest(1) }
@@ -165,7 +161,7 @@ func (c *checking) counts(n int) (of []int64) {
 	return of
 }
 
-func TestKeepAliveChecksWhatRests(t *testing.T) {
+func TestKeepAliveChecksWhatIsIdleEveryPeriod(t *testing.T) {
 	var c checking
 	inBed(t, Config[*thing]{MaxOpen: 5, KeepAlive: true, Check: c.check}, func(b *bed) {
 		out := b.leases(5)
@@ -202,7 +198,7 @@ func TestKeepAliveSparesWhatIsUsed(t *testing.T) {
 	}
 }
 
-func TestRoundsHideNobody(t *testing.T) {
+func TestRule04ARoundOfChecksHasOneSlotAwayAtATime(t *testing.T) {
 	c := checking{takes: 500 * time.Millisecond}
 	inBed(t, Config[*thing]{MaxOpen: 10, KeepAlive: true, Check: c.check}, func(b *bed) {
 		b.rest(4)
@@ -222,11 +218,11 @@ func TestRoundsHideNobody(t *testing.T) {
 				b.put(l)
 			}
 		}
-		assert.EqualValues(b, 4, b.dials.Load(), "invariant 4")
+		assert.EqualValues(b, 4, b.dials.Load())
 		assert.EqualValues(b, 1, c.now.Load())
 		time.Sleep(2*time.Minute - 100*time.Millisecond)
 		synctest.Wait()
-		begun := time.Now()
+		began := time.Now()
 		var all []*pending
 		for range 4 {
 			all = append(all, b.get())
@@ -235,7 +231,7 @@ func TestRoundsHideNobody(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		for _, w := range all {
 			l := w.lease()
-			assert.LessOrEqual(b, w.at.Sub(begun), 500*time.Millisecond)
+			assert.LessOrEqual(b, w.at.Sub(began), 500*time.Millisecond)
 			b.put(l)
 		}
 		assert.EqualValues(b, 4, b.dials.Load(), "the one that is checked is waited for")

@@ -7,11 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pgactor/pgactor/actor/internal/line"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// Pause and Resume.
+// Rule 15: Pause and Resume.
 
 // A paused is a Pause in a goroutine of its own.
 type paused struct {
@@ -26,47 +27,54 @@ func (b *bed) pause(ctx context.Context) *paused {
 	return p
 }
 
-func TestPauseReturnsWhenNothingIsLent(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+func TestRule15PauseReturnsWhenNothingIsLentAndThenNothingIsUntilResume(t *testing.T) {
+	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 3}, "with cards": {MaxOpen: 3, MaxLease: 10 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			inBed(t, cfg, func(b *bed) {
+				b.rest(1)
+				x, y := b.get().lease(), b.get().lease()
+				p := b.pause(b.Context())
+				b.put(x)
+				assert.False(b, isClosed(p.done))
+				b.put(y)
+				require.True(b, isClosed(p.done))
+				require.NoError(b, p.err)
+				assert.True(b, b.s.Stat().Paused)
+				b.counts(2, 0, 2) // idle ones stay open
+
+				w := b.get()
+				time.Sleep(time.Hour)
+				w.waits()
+				assert.EqualValues(b, 2, b.dials.Load(), "nothing is opened")
+				_, err := b.s.TryGet(b.Context())
+				assert.Equal(b, ErrPaused, err)
+
+				require.NoError(b, b.s.Resume())
+				b.put(w.lease())
+				assert.False(b, b.s.Stat().Paused)
+				assert.False(b, b.shut())
+				assert.EqualValues(b, 2, b.dials.Load())
+				require.NoError(b, b.s.Resume(), "without a pause")
+			})
+		})
+	}
+}
+
+func TestRule15WithNoWaitAGetInAPauseIsRefused(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3, NoWait: true}, func(b *bed) {
 		b.rest(1)
-		x, y := b.get().lease(), b.getKey("k").lease()
-		p := b.pause(b.Context())
-		b.put(x)
-		assert.False(b, isClosed(p.done))
-		b.put(y)
-		require.True(b, isClosed(p.done))
-		require.NoError(b, p.err)
-		st := b.s.Stat()
-		assert.True(b, st.Paused)
-		assert.Equal(b, []int{2, 2, 0}, []int{st.Open, st.Idle, st.Leased}, "idle ones stay open")
-
-		w, k := b.get(), b.getKey("k")
-		time.Sleep(time.Hour)
-		w.waits()
-		k.waits()
-		assert.EqualValues(b, 2, b.dials.Load(), "nothing is opened")
-		_, err := b.s.TryGet()
+		require.NoError(b, b.s.Pause(b.Context()))
+		_, err := b.s.Get(b.Context())
 		assert.Equal(b, ErrPaused, err)
-		_, err = b.s.GetWith(b.Context(), Request{Patience: NoWait})
-		assert.Equal(b, ErrPaused, err)
-		_, err = b.s.GetWith(b.Context(), Request{Patience: TryOnly, Key: "k"})
-		assert.Equal(b, ErrPaused, err)
-
 		require.NoError(b, b.s.Resume())
-		b.put(w.lease())
-		b.put(k.lease())
-		assert.False(b, b.s.Stat().Paused)
-		assert.Empty(b, b.s.gate)
-		assert.EqualValues(b, 2, b.dials.Load())
-		require.NoError(b, b.s.Resume(), "without a pause")
+		b.put(b.get().lease())
 	})
 }
 
-// A borrower that saw the gate open takes nothing after the pause.
-func TestPauseAndAGetOnItsWay(t *testing.T) {
+func TestRule15AGetThatSawTheGateOpenBeforeAPauseTakesNothingAfterIt(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
 		b.rest(1)
-		take := b.stopAt(beforeTake)
+		take := b.stopAt(step(line.TakeTop))
 		w := b.get()
 		take.holds()
 		require.NoError(b, b.s.Pause(b.Context()))
@@ -74,46 +82,47 @@ func TestPauseAndAGetOnItsWay(t *testing.T) {
 		w.waits()
 		require.NoError(b, b.s.Resume())
 		b.put(w.lease())
+	})
+}
 
-		take = b.stopAt(afterTake)
-		w = b.get()
-		take.holds() // it has it already
+func TestRule15PauseWaitsForAGetThatHasASlotAlready(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		b.rest(1)
+		look := b.stopAt(atPoint(beforeLook))
+		w := b.get()
+		look.holds()
 		p := b.pause(b.Context())
 		assert.False(b, isClosed(p.done))
-		take.goes()
+		look.goes()
 		l := w.lease()
-		push := b.stopAt(beforePush)
-		put := in(func() { l.Put() })
-		synctest.Wait()
-		assert.False(b, isClosed(push.reached), "the gate is shut")
-		b.stops[beforePush].Store(nil)
-		<-put
-		synctest.Wait()
+		lay := b.stopAt(step(line.LayTop))
+		b.put(l)
+		lay.unreached("the gate is shut")
 		assert.True(b, isClosed(p.done))
 		require.NoError(b, b.s.Resume())
 	})
 }
 
-func TestPauseServesABoundKey(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
-		x := b.getKey("k").lease()
+func TestRule15APutThatSawTheGateOpenEndsThePause(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+		l := b.get().lease()
+		lay := b.stopAt(step(line.LayTop))
+		put := in(func() { assert.NoError(b, l.Put()) })
+		lay.holds()
 		p := b.pause(b.Context())
-		y := b.getKey("k").lease() // refusing would deadlock the holder
-		z, err := b.s.GetWith(b.Context(), Request{Key: "k", Patience: TryOnly})
-		require.NoError(b, err)
-		for _, l := range []*Lease[*thing]{x, y, z} {
-			assert.False(b, isClosed(p.done))
-			b.put(l)
-		}
-		assert.True(b, isClosed(p.done))
-		w := b.getKey("k")
-		w.waits() // it is bound no more
+		assert.False(b, isClosed(p.done))
+		lay.goes()
+		<-put
+		require.True(b, isClosed(p.done))
+		require.NoError(b, p.err)
+		w := b.get()
+		w.waits()
 		require.NoError(b, b.s.Resume())
 		b.put(w.lease())
 	})
 }
 
-func TestPauseWhoseContextEndsIsUndone(t *testing.T) {
+func TestRule15APauseWhoseContextEndsIsUndone(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
 		x := b.get().lease()
 		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
@@ -135,13 +144,13 @@ func TestPauseWhoseContextEndsIsUndone(t *testing.T) {
 		assert.ErrorIs(b, late, ErrExhausted, "it would have waited for what is lent")
 		b.put(x)
 		assert.False(b, b.s.Stat().Paused)
-		assert.Equal(b, 2, b.shelved())
+		assert.Equal(b, 2, b.s.line.Idle())
 		assert.ErrorIs(b, b.s.Pause(b.ended()), context.Canceled)
 		assert.False(b, b.s.Stat().Paused)
 	})
 }
 
-func TestTwoPauses(t *testing.T) {
+func TestRule15ASecondPauseHoldsWhenTheFirstGivesUp(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
 		x := b.get().lease()
 		ctx, cancel := context.WithCancel(b.Context())
@@ -159,7 +168,7 @@ func TestTwoPauses(t *testing.T) {
 	})
 }
 
-func TestResumeWhileAPauseWaits(t *testing.T) {
+func TestRule15ResumeAnswersAPauseThatWaits(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 2}, func(b *bed) {
 		x := b.get().lease()
 		first, second := b.pause(b.Context()), b.pause(b.Context())
@@ -176,7 +185,7 @@ func TestResumeWhileAPauseWaits(t *testing.T) {
 }
 
 // Pause, restart the server, resume: no client gets an error.
-func TestPauseRestartResume(t *testing.T) {
+func TestRule15NoGetFailsWhenTheServerIsRestartedInAPause(t *testing.T) {
 	for name, cfg := range map[string]Config[*thing]{
 		"fail fast": {MaxOpen: 3, MinOpen: 2}, "wait for server": {MaxOpen: 3, MinOpen: 2, Outage: WaitForServer},
 	} {
@@ -238,7 +247,7 @@ func TestPauseRestartResume(t *testing.T) {
 	}
 }
 
-func TestCloseAllWhilePaused(t *testing.T) {
+func TestRule15CloseAllEndsAPause(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
 		b.rest(2)
 		x := b.get().lease()

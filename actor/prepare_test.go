@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -91,50 +90,44 @@ func TestPrepare(t *testing.T) {
 		{"an error of the second", func(p *rehearsal) { p.says(Check, nil).says(Keep, errNotNow) }, errNotNow, 0,
 			[]string{"prepare 1 false", "check 1", "prepare 1 true", "judge 1"}},
 	} {
-		for name, key := range map[string]any{"unkeyed": nil, "keyed": "k"} {
-			t.Run(c.name+" "+name, func(t *testing.T) {
-				p := newRehearsal()
-				inBed(t, p.config(), func(b *bed) {
-					b.rest(1)
-					p.all()
-					c.script(p)
-					w := b.getKey(key)
-					<-w.done
-					if c.err != nil {
-						assert.Equal(b, c.err, w.fails())
-					} else {
-						assert.Equal(b, c.id, w.lease().Value().id)
-					}
-					time.Sleep(time.Second) // until a mend has ended
-					did := slices.Clone(c.did)
-					if i := slices.Index(did, "prepare 2 true"); key != nil && i > 0 {
-						did[i] = "prepare 2 false" // a helper looks at each of them
-					}
-					assert.ElementsMatch(b, did, p.all())
-					if c.err == nil {
-						b.put(w.l)
-					} else {
-						assert.Equal(b, b.s.Stat().Open, b.s.Stat().Idle, "nothing is lent")
-					}
-				})
+		t.Run(c.name, func(t *testing.T) {
+			p := newRehearsal()
+			inBed(t, p.config(), func(b *bed) {
+				b.rest(1)
+				p.all()
+				c.script(p)
+				w := b.get()
+				<-w.done
+				if c.err != nil {
+					assert.Equal(b, c.err, w.fails())
+				} else {
+					assert.Equal(b, c.id, w.lease().Value().id)
+				}
+				time.Sleep(time.Second) // until a repair has ended
+				assert.ElementsMatch(b, c.did, p.all())
+				if c.err == nil {
+					b.put(w.l)
+				} else {
+					assert.Equal(b, b.s.Stat().Open, b.s.Stat().Idle, "nothing is lent")
+				}
 			})
-		}
+		})
 	}
 }
 
-func TestPrepareSeesWhatIsProven(t *testing.T) {
+func TestPrepareKnowsWhatIsProven(t *testing.T) {
 	p := newRehearsal()
 	inBed(t, p.config(), func(b *bed) {
 		x := b.get().lease()
 		assert.Equal(b, []string{"prepare 1 true"}, p.all(), "just opened")
-		w := b.getKey(nil)
+		w := b.get()
 		assert.Equal(b, []string{"prepare 2 true"}, p.all())
 		y := w.lease()
 		third := b.get()
 		third.waits()
 		b.put(x)
 		b.put(third.lease())
-		assert.Contains(b, p.all(), "prepare 1 false", "handed on by the desk")
+		assert.Contains(b, p.all(), "prepare 1 false", "handed on by a put")
 		b.put(y)
 	})
 }
@@ -149,16 +142,15 @@ func TestPrepareHasTheContextOfTheGet(t *testing.T) {
 			<-ctx.Done()
 			return Keep, ctx.Err()
 		}
-		begun := time.Now()
+		began := time.Now()
 		_, err := b.s.Get(ctx)
 		assert.Equal(b, context.DeadlineExceeded, err)
-		assert.Equal(b, time.Second, time.Since(begun))
+		assert.Equal(b, time.Second, time.Since(began))
 		assert.Equal(b, 1, b.s.Stat().Idle, "kept")
 	})
 }
 
-// Who is given another one keeps the place in the queue.
-func TestPrepareKeepsThePlace(t *testing.T) {
+func TestRule06AGetWhoseResourceIsRefusedWaitsAtTheEndOfTheLine(t *testing.T) {
 	p := newRehearsal()
 	cfg := p.config()
 	cfg.MaxOpen = 1
@@ -170,14 +162,14 @@ func TestPrepareKeepsThePlace(t *testing.T) {
 		second.waits()
 		p.says(Discard, nil)
 		b.put(x)
-		<-first.done
-		l := first.lease()
+		l := second.lease()
 		assert.EqualValues(b, 2, l.Value().id)
-		second.waits()
+		first.waits()
 		p.says(Check, nil)
 		b.put(l)
-		<-second.done
-		b.put(second.lease())
+		time.Sleep(time.Second)
+		assert.EqualValues(b, 2, first.lease().Value().id, "it is repaired for the get that has it")
+		b.put(first.l)
 	})
 }
 
@@ -193,7 +185,7 @@ func TestPrepareThatDoesNotReturn(t *testing.T) {
 				}{
 					{0, func() { b.s.Get(b.Context()) }}, // opened for it
 					{1, func() { b.s.Get(b.Context()) }}, // from the shelf
-					{1, func() { b.s.TryGet() }},
+					{1, func() { b.s.TryGet(b.Context()) }},
 				} {
 					b.rest(c.rest)
 					p.script <- fail
@@ -204,11 +196,7 @@ func TestPrepareThatDoesNotReturn(t *testing.T) {
 					assert.Len(b, b.closed(), i+1)
 					assert.Zero(b, b.s.Stat().Open)
 				}
-				p.script <- fail
-				err := b.getKey("k").fails()
-				assert.ErrorContains(b, err, map[string]string{"panics": "Prepare panicked: out of luck", "exits": "Prepare ended its goroutine"}[way])
-				assert.Len(b, b.closed(), 4)
-				b.put(b.getKey("k").lease())
+				b.put(b.get().lease())
 			})
 		})
 	}
@@ -217,27 +205,27 @@ func TestPrepareThatDoesNotReturn(t *testing.T) {
 // Whatever it says, a get comes to an end.
 func TestPrepareRefusesForEver(t *testing.T) {
 	for _, v := range []Verdict{Clean, Check, Discard, 77} {
-		for name, key := range map[string]any{"unkeyed": nil, "keyed": "k"} {
-			t.Run(fmt.Sprint(v, " ", name), func(t *testing.T) {
-				p := newRehearsal()
-				inBed(t, p.config(), func(b *bed) {
-					for range 50 {
-						p.says(v, nil)
-					}
-					ctx, cancel := context.WithTimeout(b.Context(), long)
-					defer cancel()
-					_, err := b.s.GetWith(ctx, Request{Key: key})
-					assert.ErrorIs(b, err, ErrUnavailable)
-					assert.ErrorContains(b, err, "refused 3 resources")
-					assert.NotErrorIs(b, err, context.DeadlineExceeded)
-					if key == nil {
-						assert.Len(b, p.script, 47, "MaxOpen, and the one that was too many")
-					}
-					synctest.Wait()
-					assert.Zero(b, b.s.Stat().Leased)
-				})
+		t.Run(fmt.Sprint(v), func(t *testing.T) {
+			p := newRehearsal()
+			inBed(t, p.config(), func(b *bed) {
+				for range 50 {
+					p.says(v, nil)
+				}
+				ctx, cancel := context.WithTimeout(b.Context(), long)
+				defer cancel()
+				_, err := b.s.Get(ctx)
+				assert.ErrorIs(b, err, ErrUnavailable)
+				assert.ErrorContains(b, err, "refused 3 resources")
+				assert.NotErrorIs(b, err, context.DeadlineExceeded)
+				asked := 3 // MaxOpen, and the one that was too many
+				if v == Clean || v == Check {
+					asked *= 2 // once more when it is repaired
+				}
+				assert.Len(b, p.script, 50-asked)
+				synctest.Wait()
+				assert.Zero(b, b.s.Stat().Leased)
 			})
-		}
+		})
 	}
 }
 
@@ -265,128 +253,24 @@ func TestPrepareAndTryGet(t *testing.T) {
 	inBed(t, p.config(), func(b *bed) {
 		b.rest(2)
 		p.says(Discard, nil)
-		l, err := b.s.TryGet()
+		l, err := b.s.TryGet(b.Context())
 		require.NoError(b, err)
 		assert.EqualValues(b, 2, l.Value().id, "the other one")
 		b.put(l)
 		p.says(Check, nil)
-		l, err = b.s.TryGet()
+		l, err = b.s.TryGet(b.Context())
 		require.NoError(b, err, "it waits for the check, as for a look")
 		assert.EqualValues(b, 2, l.Value().id)
 		b.put(l)
 		p.says(Keep, errNotNow)
-		_, err = b.s.TryGet()
+		_, err = b.s.TryGet(b.Context())
 		assert.Equal(b, errNotNow, err)
 		assert.Equal(b, 1, b.s.Stat().Idle)
 		assert.EqualValues(b, 2, b.dials.Load(), "nothing is opened")
 	})
 }
 
-func TestPrepareUnderAKey(t *testing.T) {
-	type nameKey struct{}
-	p := newRehearsal()
-	inBed(t, p.config(), func(b *bed) {
-		named := func(name string) context.Context { return context.WithValue(b.Context(), nameKey{}, name) }
-		var seen []any
-		look := func(v Verdict, err error) {
-			p.script <- func(ctx context.Context) (Verdict, error) {
-				deadline, ok := ctx.Deadline()
-				seen = append(seen, ctx.Value(nameKey{}), ok && time.Until(deadline) == 5*time.Second)
-				time.Sleep(100 * time.Millisecond)
-				return v, err
-			}
-		}
-		gets := func() (all []*pending) {
-			for _, name := range []string{"first", "second", "third"} {
-				w := b.getWith(named(name), Request{Key: "k"})
-				w.waits()
-				all = append(all, w)
-			}
-			time.Sleep(100 * time.Millisecond)
-			return all
-		}
-		look(Keep, nil)
-		all := gets()
-		for _, w := range all {
-			assert.EqualValues(b, 1, w.lease().Value().id)
-		}
-		late := b.getKey("k").lease()
-		assert.Len(b, p.all(), 1, "once per binding")
-		for _, w := range all {
-			b.put(w.l)
-		}
-		b.put(late)
-		p.all()
-
-		look(Keep, errNotNow)
-		for _, w := range gets() {
-			assert.Equal(b, errNotNow, w.fails())
-		}
-		assert.Equal(b, []any{"first", true, "first", true}, seen, "values of the first, and CleanTimeout")
-		assert.Len(b, p.all(), 2, "prepared and judged")
-		assert.Equal(b, []int{1, 1, 0}, []int{b.s.Stat().Open, b.s.Stat().Idle, b.s.Stat().Keys})
-		b.put(b.getKey("k").lease())
-	})
-}
-
-// A Clean that fails closes what Prepare sent to it, and is not held against
-// those who wait.
-func TestPrepareUnderAKeyAndACleanThatFails(t *testing.T) {
-	p := newRehearsal()
-	cfg := p.config()
-	cfg.Clean = func(context.Context, *thing) error { return errServer }
-	inBed(t, cfg, func(b *bed) {
-		p.says(Clean, nil)
-		l := b.getKey("k").lease()
-		assert.EqualValues(b, 2, l.Value().id)
-		b.put(l)
-	})
-}
-
-// Several keys at once are each prepared once, whatever order they are ready in.
-func TestPrepareUnderSeveralKeys(t *testing.T) {
-	var prepared atomic.Int64
-	prepare := func(_ context.Context, th *thing, _ bool) (Verdict, error) {
-		prepared.Add(1)
-		time.Sleep(time.Second / 2)
-		return Keep, nil
-	}
-	inBed(t, Config[*thing]{MaxOpen: 10, MaxDials: 10, Prepare: prepare}, func(b *bed) {
-		begun := time.Now()
-		var all []*pending
-		for i := range 10 {
-			all = append(all, b.getKey(i))
-		}
-		time.Sleep(time.Second / 2)
-		for _, w := range all {
-			b.put(w.lease())
-			assert.Equal(b, time.Second/2, w.at.Sub(begun))
-		}
-		assert.EqualValues(b, 10, prepared.Load())
-	})
-}
-
-func TestPrepareThatHangsIsNamed(t *testing.T) {
-	cfg := Config[*thing]{MaxOpen: 1, Prepare: func(context.Context, *thing, bool) (Verdict, error) {
-		time.Sleep(time.Hour)
-		return Keep, nil
-	}}
-	inBed(t, cfg, func(b *bed) {
-		w := b.getKey("k")
-		w.waits()
-		var c *CloseError
-		require.ErrorAs(b, b.s.CloseAll(b.ended()), &c)
-		assert.Equal(b, []string{"Prepare"}, c.Hooks)
-		assert.Empty(b, c.Leases)
-		assert.Equal(b, ErrClosed, w.fails())
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		assert.True(b, isClosed(b.s.closed))
-	})
-}
-
-// In the borrower it is lent while Prepare goes on.
-func TestPrepareThatHangsInTheBorrowerIsALease(t *testing.T) {
+func TestPrepareThatHangsIsALease(t *testing.T) {
 	p := newRehearsal()
 	inBed(t, p.config(), func(b *bed) {
 		release := make(chan struct{})
@@ -403,41 +287,117 @@ func TestPrepareThatHangsInTheBorrowerIsALease(t *testing.T) {
 	})
 }
 
-// Who has a resource checked waits for that one: the others are left alone, and
-// there for who comes meanwhile.
+// A get that has a resource checked waits for that one: the others are there for gets
+// that come meanwhile. The repair counts as a lease.
 func TestPrepareWaitsForWhatItHasChecked(t *testing.T) {
 	p := newRehearsal()
 	cfg := p.config()
-	cfg.MaxOpen, cfg.GetTimeout = 5, 500*time.Microsecond
+	cfg.MaxOpen = 5
 	inBed(t, cfg, func(b *bed) {
 		b.rest(5)
 		p.all()
 		p.says(Check, nil)
-		w := b.get()
+		ctx, cancel := context.WithTimeout(b.Context(), 500*time.Microsecond)
+		defer cancel()
+		w := b.getWith(ctx)
 		w.waits()
 		assert.Equal(b, []string{"prepare 1 false", "check 1"}, p.all())
-		assert.Equal(b, 4, b.s.Stat().Idle)
+		b.counts(5, 1, 4)
 		other := b.get().lease()
-		assert.EqualValues(b, 2, other.Value().id, "who comes meanwhile gets another")
+		assert.NotEqualValues(b, 1, other.Value().id, "a get that comes meanwhile gets another")
 		b.put(other)
-		p.all()
-
-		// The check takes longer than GetTimeout: the get ends, the resource stays.
-		time.Sleep(500 * time.Microsecond)
-		assert.ErrorIs(b, w.fails(), ErrTimeout)
+		time.Sleep(500 * time.Microsecond) // the check takes longer: the get ends, the resource stays
+		assert.ErrorIs(b, w.fails(), context.DeadlineExceeded)
 		time.Sleep(time.Second)
-		assert.Equal(b, 5, b.s.Stat().Idle)
+		b.counts(5, 0, 5)
 		assert.EqualValues(b, 5, b.opens.Load())
 	})
-	cfg.GetTimeout = 0
-	inBed(t, cfg, func(b *bed) {
-		b.rest(5)
-		p.all()
-		p.says(Check, nil)
+}
+
+// slowCheck is a Config whose resources must be checked at every get, which takes so
+// long, unless they are proven.
+func slowCheck(takes time.Duration, checks *atomic.Int64) Config[*thing] {
+	return Config[*thing]{
+		MaxOpen: 10,
+		Prepare: func(_ context.Context, _ *thing, proven bool) (Verdict, error) {
+			if proven {
+				return Keep, nil
+			}
+			return Check, nil
+		},
+		Check: func(context.Context, *thing) error {
+			checks.Add(1)
+			time.Sleep(takes)
+			return nil
+		},
+	}
+}
+
+func TestPrepareLeavesACheckThatTakesMoreThanASecondAndTriesAnother(t *testing.T) {
+	var checks atomic.Int64
+	inBed(t, slowCheck(1500*time.Millisecond, &checks), func(b *bed) {
+		b.rest(2)
+		require.NoError(b, b.s.Resize(0, 2))
+		checks.Store(0)
+		time.Sleep(time.Second)
+		began := time.Now()
 		w := b.get()
 		<-w.done
-		assert.EqualValues(b, 1, w.lease().Value().id)
-		assert.Equal(b, []string{"prepare 1 false", "check 1", "prepare 1 true"}, p.all())
+		require.NoError(b, w.err)
+		assert.Equal(b, 2*time.Second, w.at.Sub(began), "it leaves two checks after a second each; the first is done by then")
+		time.Sleep(10 * time.Second)
+		assert.LessOrEqual(b, checks.Load(), int64(2), "and another after a second")
 		b.put(w.l)
+	})
+}
+
+func TestTryGetWaitsForOneCheckAndForASecondAtMost(t *testing.T) {
+	var checks atomic.Int64
+	inBed(t, slowCheck(4*time.Second, &checks), func(b *bed) {
+		b.rest(3)
+		time.Sleep(time.Second)
+		began := time.Now()
+		var err error
+		got := in(func() { _, err = b.s.TryGet(b.Context()) })
+		<-got
+		assert.Equal(b, ErrExhausted, err)
+		assert.Equal(b, time.Second, time.Since(began))
+		assert.EqualValues(b, 1, checks.Load())
+		time.Sleep(10 * time.Second)
+		b.counts(3, 0, 3)
+	})
+}
+
+func TestRepairThatPrepareDemandsAndThatFailsClosesTheResource(t *testing.T) {
+	p := newRehearsal()
+	cfg := p.config()
+	cfg.Clean = func(context.Context, *thing) error { return errServer }
+	inBed(t, cfg, func(b *bed) {
+		b.rest(1)
+		p.says(Clean, nil)
+		l := b.get().lease()
+		assert.EqualValues(b, 2, l.Value().id)
+		assert.Equal(b, []int64{1}, b.closed())
+		b.put(l)
+	})
+}
+
+func TestRepairThatPrepareDemandsAndThatHangsIsKilled(t *testing.T) {
+	p := newRehearsal()
+	cfg := p.config()
+	release := make(chan struct{})
+	cfg.MaxOpen, cfg.Check = 1, func(context.Context, *thing) error { <-release; return nil }
+	inBed(t, cfg, func(b *bed) {
+		release = make(chan struct{})
+		b.rest(1)
+		p.says(Check, nil)
+		began := time.Now()
+		w := b.get()
+		<-w.done
+		assert.Equal(b, 5250*time.Millisecond, w.at.Sub(began), "CheckTimeout and a grace")
+		b.put(w.lease())
+		close(release)
+		synctest.Wait()
+		assert.EqualValues(b, []int64{1, 0}, []int64{b.thing(1).kills.Load(), b.thing(1).closes.Load()})
 	})
 }

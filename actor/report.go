@@ -13,14 +13,20 @@ type reports struct {
 	events chan Event // nil without OnEvent; closed at the end
 	last   []Event    // what is left to tell then; the reporter's once events is closed
 
-	dropped int // since the last that was not
+	// The supervisor's.
+	dropped  int    // since the last that was not
+	panics   uint64 // calls of OnEvent that did not return
+	panicked error  // the last of them
 }
 
-// tell gives an event to the reporter, if there is room for it and for the word
-// that some were dropped before.
-func (d *desk[R]) tell(e Event) {
-	e.At = d.began.Add(d.clock)
-	r := &d.reports
+// tellPublic gives an event to the reporter, if there is room for it and for the news
+// that some were dropped before. What it points to must be nobody else's.
+func (l *loop[R]) tellPublic(e Event) {
+	if l.cfg.OnEvent == nil {
+		return
+	}
+	e.At = l.began.Add(l.clock)
+	r := &l.reports
 	if r.dropped > 0 {
 		select {
 		case r.events <- Event{Kind: EventDropped, At: e.At, N: r.dropped}:
@@ -39,12 +45,12 @@ func (d *desk[R]) tell(e Event) {
 }
 
 // tellEnd is the last that the reporter hears, however much there is before it.
-func (d *desk[R]) tellEnd() {
-	r := &d.reports
+func (l *loop[R]) tellEnd() {
+	r := &l.reports
 	if r.events == nil {
 		return
 	}
-	at := d.began.Add(d.clock)
+	at := l.began.Add(l.clock)
 	if r.dropped > 0 {
 		r.last = append(r.last, Event{Kind: EventDropped, At: at, N: r.dropped})
 	}
@@ -59,8 +65,8 @@ func (s *Supervisor[R]) report() {
 	defer func() {
 		if !returned {
 			err := panicError("OnEvent", recover())
-			_ = s.tellNow(func(m *machine[R], _ time.Duration) {
-				m.stats.eventPanics, m.stats.eventPanic = m.stats.eventPanics+1, err
+			s.post(func(l *loop[R], _ time.Duration) {
+				l.reports.panics, l.reports.panicked = l.reports.panics+1, err
 			})
 			go s.report()
 		}
@@ -79,9 +85,8 @@ func (s *Supervisor[R]) report() {
 // complete finds out the names in an event.
 func (s *Supervisor[R]) complete(e Event) Event {
 	if e.Lease != nil {
-		l := s.shown(*e.Lease)
-		e.Lease = &l
+		e.Lease = &s.shown([]LeaseInfo{*e.Lease})[0]
 	}
-	e.Err = s.explain(e.Err)
+	e.Err = s.named(e.Err)
 	return e
 }

@@ -1,198 +1,255 @@
 package actor
 
 import (
-	"encoding/binary"
 	"flag"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/line"
 )
 
-// A seeded simulation of the machine in a modelled world: the borrowers'
-// protocol, the helpers, the shelf, the gate and the clock. The supervisor and
-// the borrowers are interleaved step by step, also between two effects of one
-// decision, which is where the holes of such a protocol are.
+// A simulation of whole Supervisors: the real code of the supervisor, its helpers and its
+// borrowers, of which one goroutine runs at a time. Each stops before each of its steps: the
+// steps of the line, the points of point.go, and the hooks of the Config. A seed decides who
+// goes on, what borrowers and hooks do, what fails and hangs, and when time passes, which is
+// virtual. After every step the rules are checked.
+//
+// A seed decides everything but what a select of Go's chooses when several ways are open,
+// which is rare; so a failure shows its last steps, and -sim.tries repeats its seed.
 var (
-	simSeed  = flag.Uint64("sim.seed", 0, "run the one simulation of this seed")
-	simNotes = flag.Int("sim.trace", 150, "steps of its trace that a failure shows")
-	simSteps = flag.Int("sim.steps", 2_500_000, "steps of the simulation, of all episodes together")
+	simSeed  = flag.Uint64("sim.seed", 0, "simulate the one episode of this seed")
+	simTries = flag.Int("sim.tries", 20, "how often the episode of -sim.seed is simulated")
+	simSteps = flag.Int("sim.steps", 0, "steps of the simulation, of all episodes together; 0: a million, fewer with the race detector")
+	simShown = flag.Int("sim.trace", 100, "steps that a failure shows")
 )
-
-// simFixed is the first seed of those that every run begins with.
-const simFixed = 1
 
 func TestSimulation(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // faster, and the same each time
 	if *simSeed != 0 {
-		runSim(t, *simSeed, nil)
+		for range *simTries {
+			simulate(t, *simSeed)
+		}
 		return
 	}
-	steps, episodes := 0, 0
-	defer func() { t.Logf("%d steps in %d episodes", steps, episodes) }()
-	fresh := rand.Uint64()
-	for ; steps < *simSteps; episodes++ {
-		seed := simFixed + uint64(episodes)
-		if steps > *simSteps/2 {
-			seed = fresh + uint64(episodes)
-		}
-		steps += runSim(t, seed, nil)
-	}
-}
-
-// A seed that did not give the same schedule again would be of no use.
-func TestSimulationRepeats(t *testing.T) {
-	for seed := range uint64(20) {
-		var traces [2]string
-		for i := range traces {
-			w := newSimWorld(seed, nil)
-			w.run()
-			traces[i] = w.trace.String()
-		}
-		if traces[0] != traces[1] {
-			t.Fatalf("seed %d gives two schedules", seed)
-		}
-	}
-}
-
-// FuzzSimulation lets the fuzzer choose the climate and the schedule; when its
-// bytes are used up, the seed they begin with chooses.
-func FuzzSimulation(f *testing.F) {
-	for seed := range uint64(20) {
-		f.Add(seed, []byte{})
-		f.Add(seed, binary.BigEndian.AppendUint64(nil, seed*0x9e3779b97f4a7c15))
-	}
-	f.Fuzz(func(t *testing.T, seed uint64, schedule []byte) { runSim(t, seed, schedule) })
-}
-
-// runSim runs one episode and says of how many steps it was.
-func runSim(t *testing.T, seed uint64, schedule []byte) int {
-	t.Helper()
-	w := newSimWorld(seed, schedule)
-	defer func() {
-		if broken := recover(); broken != nil {
-			t.Fatal(w.story(broken, seed, len(schedule) > 0))
-		}
-	}()
-	w.run()
-	return w.steps
-}
-
-// run is the episode.
-func (w *simWorld) run() {
-	w.live(500 << w.n(4))
-	if w.in(25) {
-		w.closeAll(w.pickTime())
-	}
-	w.quiesce()
-	w.finale()
-}
-
-// live is the episode's busy part.
-func (w *simWorld) live(steps int) {
-	w.settle()
-	for w.steps < steps && !w.closed {
-		w.turn()
-	}
-}
-
-// turn is a step of somebody, or of the clock if nobody can do one.
-func (w *simWorld) turn() {
+	most := *simSteps
 	switch {
-	case w.wakes() && w.in(w.deskShare):
-		w.wake()
-	case w.outside():
-	case w.wakes():
-		w.wake()
+	case most > 0:
+	case raceDetector || testing.Short():
+		most = 100_000
 	default:
-		w.minimumsAtRest()
-		w.must(w.leapAhead() || !w.draining || w.anyFrozen(), "inv6EveryGetReturns", "nobody can do anything, and nothing is due")
-		w.step("clock", 0, "goes on", nil)
+		most = 1_000_000
 	}
-}
-
-// quiesce lets everything finish that began: no new requests, no context ends,
-// and what hangs goes on hanging, which may delay others but not stop them.
-func (w *simWorld) quiesce() {
-	w.draining = true
-	for _, b := range w.borrowers {
-		b.ends = never
-		if b.want == forMinimum && w.pool.MaxAge > 0 {
-			b.ends = w.now + 100*time.Millisecond // so many may never be open at once
+	steps, episodes, began := 0, 0, time.Now()
+	total := tally{}
+	for fresh := rand.Uint64N(1 << 40); steps < most && !t.Failed(); episodes++ {
+		seed := uint64(episodes) + 1 // the first half is always the same
+		if steps > most/2 {
+			seed += fresh
 		}
+		w := simulate(t, seed)
+		steps += w.steps
+		total.add(w.tally)
 	}
-	w.until("everyPauseReturns", func() bool { return w.callsOfPause() == 0 })
-	w.resume()
-	w.until("inv6EveryGetReturns", func() bool { return w.active == 0 && w.read() })
-	w.atRest()
-	w.thawed = true
-	then := w.steps
-	for _, h := range w.helpers {
-		h.done = min(h.done, w.now+w.upTo(w.slow))
-	}
-	w.until("everyHelperReports", func() bool { return w.helpersFrom(then) == 0 && w.read() })
-	w.atRest()
-	w.restLong()
+	t.Logf("%d steps in %d episodes, %v: %+v", steps, episodes, time.Since(began).Round(time.Millisecond), total)
 }
 
-// read says that the supervisor has nothing to do now. Once it has ended it
-// reads no more.
-func (w *simWorld) read() bool { return w.closed || len(w.inbox) == 0 && !w.wakes() }
-
-// simPatience bounds the steps in which everything must come to rest.
-const simPatience = 100_000
-
-func (w *simWorld) until(invariant string, done func() bool) {
-	for limit := w.steps + simPatience; !done(); {
-		w.must(w.steps < limit, invariant, "it never comes to rest")
-		w.turn()
-		if invariant != "nobodyRestsForever" && (w.hasRounds() || w.pool.MaxAge > 0) && w.in(1) {
-			w.now += w.upTo(10 * time.Second) // to what is due after many rounds
-			w.ring()
+// simulate plays one episode.
+func simulate(t *testing.T, seed uint64) (w *world) {
+	synctest.Test(t, func(t *testing.T) {
+		w = newWorld(t, seed)
+		w.live(200 << w.n(4))
+		w.quiesce()
+		w.end()
+		if w.broken == "" {
+			return
 		}
-	}
+		first := max(0, len(w.trace)-*simShown)
+		fmt.Fprintf(os.Stderr, "simulation: seed %d, step %d: %s\n%s\n%s\n", seed, w.brokenAt, w.broken, w.settings, strings.Join(w.trace[first:], "\n"))
+		t.Errorf("seed %d, step %d: %s (run again with -sim.seed %d)", seed, w.brokenAt, w.broken, seed)
+	})
+	return w
 }
 
-// atRest: nobody waits, and what is open lies on the shelf, none of it old, or
-// is with helpers, which may hang: only of those there may be too many. What was laid when
-// the shelf was full is in the hands, also when something has moved to the top since.
-func (w *simWorld) atRest() {
-	if w.closing {
+// A parked goroutine stands before a step.
+type parked struct {
+	what string
+	goes chan struct{}
+}
+
+// The scheduler.
+
+// park stops the calling goroutine until the scheduler chooses it.
+func (w *world) park(what string) {
+	if w.free {
 		return
 	}
-	if w.pool.watched() {
-		w.must(len(w.shelf) == 0, "everyLeaseIsSeen", "at rest %d lie on the shelf", len(w.shelf))
+	p := &parked{what, make(chan struct{})}
+	w.arrives <- p
+	<-p.goes
+}
+
+// rest waits until nobody runs, notes who has come to a step, and checks the rules.
+func (w *world) rest() {
+	synctest.Wait()
+	for len(w.arrives) > 0 {
+		w.parked = append(w.parked, <-w.arrives)
 	}
-	w.must(w.m.queue.len == 0 && w.gate == (w.inExcess() || w.pool.watched()), "inv3NobodyWaitsBesideIdle", "at rest %d wait, the gate is shut: %v", w.m.queue.len, w.gate)
-	w.must(!w.inExcess() || w.idle()+w.lent() == 0, "inv1ShrinkCloses", "at rest %d are open, at most %d", w.openInBooks(), w.limit)
-	for _, th := range w.things {
-		if th.revoked {
-			continue // it is being killed
-		}
-		w.must(th.owner == theShelf && !w.pool.watched() || th.owner == aHelper || th.owner == theDesk && (len(w.lying()) >= w.shelfSize || w.pool.watched()),
-			"inv2OneOwner", "at rest %s has thing %d", simOwners[th.owner], th.id)
-		w.must(th.resets == w.resets || th.owner == aHelper, "inv8NothingOldAtRest", "at rest thing %d is old", th.id)
+	if !w.free {
+		w.check()
 	}
 }
 
-// finale is inv10: after CloseAll nothing is left.
-func (w *simWorld) finale() {
-	w.closeAll(never)
-	w.until("inv10EndsClean", func() bool { return w.closed && w.closersOver() })
-	w.must(w.m.ended() && len(w.helpers) == 0 && len(w.things) == 0, "inv10EndsClean", "%d helpers and %d things are left", len(w.helpers), len(w.things))
-	w.must(w.opened == w.gone+w.revoked+w.away, "inv10EndsClean", "%d opened, %d closed, %d revoked and %d taken away", w.opened, w.gone, w.revoked, w.away)
-	w.must(w.m.open+w.m.closing+w.m.dialing+w.m.usable == 0, "inv10EndsClean", "places are still taken")
-	s := w.m.stat()
-	w.must(int(s.Opened) == w.opened && int(s.Closed) == w.gone && int(s.Revoked) == w.revoked && int(s.Taken) == w.away, "inv10EndsClean",
-		"%d opened, %d closed, %d revoked, %d taken away, but %+v", w.opened, w.gone, w.revoked, w.away, s)
-	w.everythingIsTold(s)
-	told := simCounts{s.Leases, s.Expired, s.Unneeded, s.Waited, s.Refused, s.Cancelled, s.WaitTime}
-	w.must(told == w.simCounts, "inv11StatIsRight", "it is %+v, Stat says %+v", w.simCounts, told)
+// goOn lets one goroutine do its step.
+func (w *world) goOn(i int) {
+	p := w.parked[i]
+	w.parked[i] = w.parked[len(w.parked)-1]
+	w.parked = w.parked[:len(w.parked)-1]
+	st := w.l.machine.Now()
+	w.note("  %s [%d %d %d/%d]", p.what, st.Open, st.Opening, st.Closing, st.Limit)
+	w.steps++
+	close(p.goes)
+	w.rest()
 }
 
-func (w *simWorld) closersOver() bool {
-	for _, c := range w.closers {
-		if !c.over {
-			return false
+func (w *world) note(format string, args ...any) {
+	if len(w.trace) > 4**simShown {
+		w.trace = append([]string(nil), w.trace[3**simShown:]...)
+	}
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	if w.turning && !isClosed(w.s.closed) { // its clock is that of the turn's beginning, and a turn takes no time
+		d = min(d, time.Millisecond)
+	}
+	w.note("%v pass", d)
+	time.Sleep(d)
+	w.steps++
+	w.rest()
+}
+
+// live is the busy part of an episode.
+func (w *world) live(steps int) {
+	w.rest()
+	for w.steps < steps && w.broken == "" && !w.ended {
+		switch r := w.n(100); {
+		case len(w.parked) > 0 && r < w.pace:
+			w.goOn(w.n(len(w.parked)))
+		case r < 97:
+			w.act()
+		default:
+			w.pass(w.pick(1, time.Microsecond, time.Millisecond, 10*time.Millisecond, 100*time.Millisecond, time.Second, 7*time.Second))
 		}
 	}
-	return true
 }
+
+// quiesce lets everything that began come to its end: hooks work, borrowers put, a pause
+// ends.
+func (w *world) quiesce() {
+	w.calm = true
+	done := func() bool {
+		for _, b := range w.borrowers {
+			if b.busy || b.lease != nil {
+				return false
+			}
+		}
+		for _, r := range w.all {
+			if r.hook != "" {
+				return false
+			}
+		}
+		return len(w.parked) == 0 && !w.control.busy && !w.closer.busy
+	}
+	for limit := w.steps + 50_000; !done() && w.broken == ""; {
+		if w.steps > limit {
+			w.breaks("rule 5: it never comes to rest\n%s", stacks())
+			return
+		}
+		w.toRest()
+	}
+	if w.broken == "" {
+		w.atRest()
+	}
+}
+
+// toRest is one step towards that.
+func (w *world) toRest() {
+	switch {
+	case len(w.parked) > 0:
+		w.goOn(w.n(len(w.parked)))
+		return
+	case w.pausing && !w.control.busy && !w.closing:
+		w.resume()
+	case w.control.cancel != nil && w.control.busy:
+		w.control.cancel()
+	case w.closer.cancel != nil && w.closer.busy && w.n(20) == 0:
+		w.closer.cancel()
+	default:
+		for _, b := range w.borrowers {
+			if !b.busy && b.lease != nil {
+				b.do(b.put)
+				w.rest()
+				return
+			}
+		}
+		w.pass(w.pick(time.Millisecond, 100*time.Millisecond, time.Second, 10*time.Second))
+		return
+	}
+	w.rest()
+}
+
+// end closes the Supervisor and lets the goroutines go.
+func (w *world) end() {
+	if w.broken == "" && !w.closing {
+		w.closeAll()
+		w.rest()
+	}
+	for limit := w.steps + 20_000; w.broken == "" && !(w.ended && len(w.parked) == 0 && isClosed(w.s.closed)); {
+		if w.steps > limit {
+			w.breaks("rule 7: CloseAll never comes to its end\n%s", stacks())
+			break
+		}
+		w.toRest()
+	}
+	w.free = true
+	if w.broken == "" {
+		w.afterwards()
+	}
+	for _, p := range w.parked {
+		close(p.goes)
+	}
+	for _, b := range w.borrowers {
+		if b.cancel != nil {
+			b.cancel()
+		}
+		close(b.work)
+	}
+	for _, c := range []*controller{w.control, w.closer} {
+		if c.cancel != nil {
+			c.cancel()
+		}
+		close(c.work)
+	}
+	if w.broken != "" {
+		ctx, cancel := withCancel(w.Context())
+		cancel()
+		_ = w.s.CloseAll(ctx)
+		time.Sleep(long)
+	}
+}
+
+// stacks shows where everybody is.
+func stacks() string {
+	all := make([]byte, 1<<20)
+	return string(all[:runtime.Stack(all, true)])
+}
+
+// stepName names a step in the trace.
+func stepName(s line.Step) string { return s.String() }

@@ -13,22 +13,6 @@ import (
 
 // How many resources there are: minimums, maximums, and changing them.
 
-// server fails Opens while it is down.
-type server struct{ down atomic.Bool }
-
-func (s *server) opening(context.Context, int64) error {
-	if s.down.Load() {
-		return errServer
-	}
-	return nil
-}
-
-// opens is an Open that fails as f says, also while the bed is being made.
-func opens(f func(context.Context, int64) error) func(context.Context) (*thing, error) {
-	var n atomic.Int64
-	return func(ctx context.Context) (*thing, error) { return nil, f(ctx, n.Add(1)) }
-}
-
 // tries is how many Opens have ended.
 func (b *bed) tries() uint64 {
 	synctest.Wait()
@@ -36,7 +20,7 @@ func (b *bed) tries() uint64 {
 	return st.Opened + st.DialsFailed
 }
 
-func TestMinOpenIsRestoredAtOnce(t *testing.T) {
+func TestRule16MinOpenIsRestoredAtOnce(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 3}, func(b *bed) {
 		require.NoError(b, b.s.Ready(b.Context()))
 		x := b.leases(2)
@@ -51,7 +35,7 @@ func TestMinOpenIsRestoredAtOnce(t *testing.T) {
 	})
 }
 
-func TestMinOpenIsRestoredAfterAnOutage(t *testing.T) {
+func TestRule16InAnOutageAMinimumIsTriedEveryCheckPeriod(t *testing.T) {
 	var srv server
 	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 3, Open: opens(srv.opening)}, func(b *bed) {
 		require.NoError(b, b.s.Ready(b.Context()))
@@ -72,7 +56,7 @@ func TestMinOpenIsRestoredAfterAnOutage(t *testing.T) {
 	})
 }
 
-func TestMinOpenIsRestoredWithTheNextThatIsOpened(t *testing.T) {
+func TestRule16AMinimumIsRestoredWithTheNextThatIsOpened(t *testing.T) {
 	var srv server
 	srv.down.Store(true)
 	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 3, Open: opens(srv.opening)}, func(b *bed) {
@@ -86,7 +70,7 @@ func TestMinOpenIsRestoredWithTheNextThatIsOpened(t *testing.T) {
 }
 
 // A backoff that is longer than a CheckPeriod must not be the end of it.
-func TestMinOpenIsRestoredAfterALongBackoff(t *testing.T) {
+func TestRule16AMinimumIsRestoredAfterABackoffLongerThanCheckPeriod(t *testing.T) {
 	inBed(t, Config[*thing]{
 		MaxOpen: 1, MinOpen: 1, CheckPeriod: time.Second, BackoffMin: time.Hour, BackoffMax: time.Hour,
 		Open: opens(failing(0, 1, 2, 3)),
@@ -98,7 +82,7 @@ func TestMinOpenIsRestoredAfterALongBackoff(t *testing.T) {
 	})
 }
 
-func TestMinIdle(t *testing.T) {
+func TestRule16MinIdleIsKeptAsLongAsMaxOpenAllows(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 5, MinIdle: 2}, func(b *bed) {
 		require.NoError(b, b.s.Ready(b.Context()))
 		var out []*Lease[*thing]
@@ -120,7 +104,7 @@ func TestMinIdle(t *testing.T) {
 	})
 }
 
-func TestMinIdleSendsNoStorm(t *testing.T) {
+func TestRule17AGetThatLeavesTooFewTellsOnce(t *testing.T) {
 	client := func(b *bed) {
 		for range 100 {
 			l, err := b.s.Get(b.Context())
@@ -147,7 +131,7 @@ func TestMinIdleSendsNoStorm(t *testing.T) {
 	})
 }
 
-func TestMaxIdle(t *testing.T) {
+func TestMaxIdleClosesWhatIsPutBeyondIt(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 5, MaxIdle: 2}, func(b *bed) {
 		for i, l := range b.leases(5) {
 			b.put(l)
@@ -181,12 +165,12 @@ func TestMaxRestShrinksToTheMinimum(t *testing.T) {
 	})
 }
 
-func TestMaxRestIsVetoedByAGetThatFoundTheShelfEmpty(t *testing.T) {
+func TestMaxRestIsPutOffByAGetThatFoundNothingIdle(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 6, MinOpen: 2, MaxRest: 10 * time.Minute}, func(b *bed) {
 		b.rest(6)
 		time.Sleep(9*time.Minute + 30*time.Second)
 		out := b.leases(6)
-		_, err := b.s.TryGet()
+		_, err := b.s.TryGet(b.Context())
 		require.Equal(b, ErrExhausted, err)
 		for _, l := range out {
 			require.NoError(b, l.Put())
@@ -229,7 +213,7 @@ func TestMaxRestWithASequentialClient(t *testing.T) {
 	})
 }
 
-func TestResizeGrowthServesWhoWaits(t *testing.T) {
+func TestResizeServesThoseWhoWaitFromNewPlaces(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
 		x := b.get().lease()
 		line := []*pending{b.get(), b.get(), b.get()}
@@ -256,7 +240,7 @@ func TestResizeGrowthServesWhoWaits(t *testing.T) {
 	})
 }
 
-func TestResizeShrinks(t *testing.T) {
+func TestRule14ResizeTakesNothingFromItsBorrower(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 6}, func(b *bed) {
 		out := b.leases(6)
 		b.put(out[0])
@@ -313,7 +297,7 @@ func TestResizeUnderLoad(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Equal(b, []int{1, 1}, []int{b.s.Stat().Open, b.s.Stat().Idle})
-		assert.LessOrEqual(b, b.mostLive.Load(), int64(16), "invariant 1")
+		assert.LessOrEqual(b, b.mostLive.Load(), int64(16), "rule 1")
 	})
 }
 
@@ -333,7 +317,7 @@ func TestResizeShrinkThenGrowQuickly(t *testing.T) {
 	})
 }
 
-func TestResizeToSizesThatCannotBe(t *testing.T) {
+func TestResizeRefusesInvalidSizesAndChangesNothing(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 4, MaxIdle: 3, MinIdle: 2}, func(b *bed) {
 		require.NoError(b, b.s.Ready(b.Context()))
 		for _, c := range []struct {
@@ -371,65 +355,33 @@ func TestResizeToSizesThatCannotBe(t *testing.T) {
 	})
 }
 
-func TestReadyWhileOpenFails(t *testing.T) {
-	ready := func(b *bed, ctx context.Context) (after time.Duration, err error) {
-		begun := time.Now()
-		err = b.s.Ready(ctx)
-		return time.Since(begun), err
-	}
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, BackoffMin: time.Minute, BackoffMax: time.Minute, Open: opens(failing(time.Second, 1, 2))}, func(b *bed) {
-		after, err := ready(b, b.Context())
-		assert.ErrorIs(b, err, ErrUnavailable)
-		assert.ErrorIs(b, err, errServer)
-		assert.Equal(b, time.Second, after)
-		after, err = ready(b, b.Context())
-		assert.ErrorIs(b, err, errServer, "in the backoff")
-		assert.Zero(b, after)
-		time.Sleep(time.Minute)
-		assert.NoError(b, b.s.Ready(b.Context()), "it has another try made")
-		assert.Equal(b, 2, b.s.Stat().Open)
+func TestRule16AServerThatHangsIsDialedOnceAtATimeForMinIdle(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 50, MinIdle: 1, Open: func(ctx context.Context) (*thing, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}, func(b *bed) {
+		time.Sleep(time.Hour)
+		assert.LessOrEqual(b, b.s.Stat().DialsFailed, uint64(30), "2 minutes each")
 	})
-	nineteen := func(_ context.Context, n int64) error {
-		if n < 20 {
-			return errServer
+}
+
+func TestRule17InAnOutageTheSupervisorIsNotToldOfEveryGetThatLeavesTooFew(t *testing.T) {
+	var dials atomic.Int64
+	inBed(t, Config[*thing]{MaxOpen: 5, MinIdle: 3, Open: func(context.Context) (*thing, error) {
+		if dials.Add(1) > 3 {
+			return nil, errServer
 		}
-		return nil
-	}
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, Outage: WaitForServer, Open: opens(nineteen)}, func(b *bed) {
-		after, err := ready(b, b.Context())
-		assert.NoError(b, err)
-		assert.Equal(b, 2, b.s.Stat().Open)
-		assert.Less(b, after, 20*200*time.Millisecond, "after each backoff, not each CheckPeriod")
-	})
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, Outage: WaitForServer, Permanent: func(error) bool { return true }, Open: opens(failing(0, 1, 2))}, func(b *bed) {
-		_, err := ready(b, b.Context())
-		assert.ErrorIs(b, err, errServer)
-		assert.ErrorIs(b, err, ErrUnavailable)
-	})
-	var srv server
-	srv.down.Store(true)
-	inBed(t, Config[*thing]{MaxOpen: 4, MinIdle: 2, Outage: WaitForServer, Open: opens(srv.opening)}, func(b *bed) {
-		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
-		defer cancel()
-		after, err := ready(b, ctx)
-		assert.Equal(b, time.Second, after)
-		assert.ErrorIs(b, err, context.DeadlineExceeded)
-		var w *WaitError
-		require.ErrorAs(b, err, &w)
-		assert.ErrorIs(b, w.Cause, ErrUnavailable)
-		assert.ErrorIs(b, w.Cause, errServer)
-		after, err = ready(b, b.ended())
-		assert.ErrorIs(b, err, context.Canceled)
-		assert.Zero(b, after)
-	})
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, Open: opens(takes(time.Hour))}, func(b *bed) {
-		var err error
-		done := in(func() { err = b.s.Ready(b.Context()) })
-		synctest.Wait()
-		assert.False(b, isClosed(done))
-		require.NoError(b, b.s.CloseAll(b.Context()))
-		<-done
-		assert.Equal(b, ErrClosed, err)
-		assert.Equal(b, ErrClosed, b.s.Ready(b.Context()))
+		return nil, nil
+	}}, func(b *bed) {
+		time.Sleep(time.Millisecond)
+		b.discard(b.get().lease())
+		time.Sleep(time.Minute)
+		settled := b.wakes(func() {
+			for range 100 {
+				time.Sleep(time.Millisecond)
+				b.put(b.get().lease())
+			}
+		})
+		assert.Less(b, len(settled), 10)
 	})
 }

@@ -16,9 +16,9 @@ import (
 // A stressed resource has a field that only its one owner may touch: the race
 // detector tells of two.
 type stressed struct {
-	owner          int // of a lease without key: written by its holder
-	holders, keyed atomic.Int64
-	closes         atomic.Int64
+	owner   int // written by its holder
+	holders atomic.Int64
+	closes  atomic.Int64
 }
 
 // TestStress lets many goroutines do at random what borrowers do, with contexts
@@ -31,6 +31,8 @@ func TestStress(t *testing.T) {
 		{"room for all", Config[*stressed]{MaxOpen: 64}},
 		{"two for all", Config[*stressed]{MaxOpen: 2}},
 		{"a few", Config[*stressed]{MaxOpen: 5, MinOpen: 2, LookAfter: time.Nanosecond}},
+		{"with cards", Config[*stressed]{MaxOpen: 5, Track: true, MaxLease: time.Minute, GetTimeout: time.Minute}},
+		{"with limits", Config[*stressed]{MaxOpen: 5, MinIdle: 2, MaxIdle: 3, MaxAge: 20 * time.Millisecond, MaxRest: 10 * time.Millisecond, CheckPeriod: 5 * time.Millisecond, KeepAlive: true}},
 		{"bad server", Config[*stressed]{MaxOpen: 5, Outage: WaitForServer, BackoffMax: 10 * time.Millisecond}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -62,8 +64,8 @@ func stress(t *testing.T, cfg Config[*stressed], seed uint64, bad bool) {
 	}
 	cfg.Close = func(_ context.Context, r *stressed) error {
 		r.owner = -1
-		if r.closes.Add(1) != 1 || r.holders.Load()+r.keyed.Load() != 0 {
-			t.Error("invariant 2: closed twice, or while lent")
+		if r.closes.Add(1) != 1 || r.holders.Load() != 0 {
+			t.Error("rule 2: closed twice, or while lent")
 		}
 		closes.Add(1)
 		return nil
@@ -105,22 +107,32 @@ func stress(t *testing.T, cfg Config[*stressed], seed uint64, bad bool) {
 		select {
 		case <-done:
 			left--
-		case <-time.After(100 * time.Microsecond): // who looks on, and resets now and then
+		case <-time.After(100 * time.Microsecond): // an onlooker, who resets now and then
 			s.Stat()
 			s.Leases()
-			if turns%50 == 0 {
+			switch turns % 100 {
+			case 0:
 				assert.NoError(t, s.Reset())
+			case 30:
+				assert.NoError(t, s.Resize(0, max(1, cfg.MaxOpen/2)))
+			case 33:
+				assert.NoError(t, s.Resize(cfg.MinOpen, cfg.MaxOpen))
+			case 60:
+				paused, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				_ = s.Pause(paused)
+				cancel()
+				assert.NoError(t, s.Resume())
 			}
 		}
 	}
 
 	st := s.Stat()
-	assert.Zero(t, st.Waiting+st.Keys)
+	assert.Zero(t, st.Waiting)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	require.NoError(t, s.CloseAll(ctx), "a lease is lost")
 	st = s.Stat()
-	assert.Equal(t, opens.Load(), closes.Load(), "invariant 10: opens = closes")
+	assert.Equal(t, opens.Load(), closes.Load(), "rule 2: opens = closes")
 	assert.EqualValues(t, opens.Load(), st.Opened)
 	assert.EqualValues(t, closes.Load(), st.Closed)
 	assert.Zero(t, st.Open+st.Closing+st.Dialing+st.Leased+st.Mending)
@@ -129,13 +141,6 @@ func stress(t *testing.T, cfg Config[*stressed], seed uint64, bad bool) {
 
 // borrow is one operation of one borrower.
 func borrow(t *testing.T, s *Supervisor[*stressed], rng *rand.Rand, worker int) {
-	var q Request
-	if rng.IntN(4) == 0 {
-		q.Key = rng.IntN(3)
-	}
-	if rng.IntN(4) == 0 {
-		q.Patience = Patience(rng.IntN(3))
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	switch rng.IntN(4) {
@@ -150,41 +155,39 @@ func borrow(t *testing.T, s *Supervisor[*stressed], rng *rand.Rand, worker int) 
 			cancel()
 		}()
 	}
-	l, err := s.GetWith(ctx, q)
+	get, tries := s.Get, rng.IntN(8) == 0
+	if tries {
+		get = s.TryGet
+	}
+	l, err := get(ctx)
 	if err != nil {
+		if errors.Is(err, ErrPaused) && tries {
+			return
+		}
 		if l != nil || !(errors.Is(err, context.Canceled) || errors.Is(err, ErrExhausted) || errors.Is(err, ErrUnavailable)) {
-			t.Errorf("invariant 6: %v, %v", l, err)
+			t.Errorf("rule 5: %v, %v", l, err)
 		}
 		return
 	}
 	r := l.Value()
-	if q.Key == nil {
-		r.owner = worker
-		if r.holders.Add(1) != 1 || r.keyed.Load() != 0 {
-			t.Error("invariant 2: two borrowers of one resource")
-		}
-		work(rng)
-		if r.owner != worker {
-			t.Error("invariant 2: another wrote to a lent resource")
-		}
-		r.holders.Add(-1)
-	} else {
-		r.keyed.Add(1)
-		if r.holders.Load() != 0 {
-			t.Error("invariant 2: a bound resource is lent without its key")
-		}
-		work(rng)
-		r.keyed.Add(-1)
+	r.owner = worker
+	if r.holders.Add(1) != 1 {
+		t.Error("rule 2: two borrowers of one resource")
 	}
+	work(rng)
+	if r.owner != worker && l.Revoked() == nil {
+		t.Error("rule 2: another wrote to a lent resource")
+	}
+	r.holders.Add(-1)
 	if r.closes.Load() != 0 {
-		t.Error("invariant 2: closed while lent")
+		t.Error("rule 2: closed while lent")
 	}
 	if rng.IntN(20) == 0 {
 		err = l.Discard()
 	} else {
 		err = l.Put()
 	}
-	if err != nil || l.Put() != ErrNotLeased {
+	if err != nil && !errors.Is(err, ErrRevoked) || l.Put() != ErrNotLeased {
 		t.Errorf("put: %v", err)
 	}
 }

@@ -3,98 +3,128 @@ package actor
 import (
 	"context"
 	"time"
+
+	"github.com/pgactor/pgactor/actor/internal/core"
+	"github.com/pgactor/pgactor/actor/internal/line"
 )
 
-// A Supervisor owns a set of resources and lends them. Its methods may be
-// called from any number of goroutines. Make one with [Start]; end it with
-// [Supervisor.CloseAll].
+// A Supervisor owns a set of resources and lends them. Its methods may be called from
+// any number of goroutines. Make one with [Start]; end it with [Supervisor.CloseAll].
 type Supervisor[R any] struct {
 	cfg Config[R]
 
-	// The channels, all there are. Only the supervisor's goroutine closes one.
-	inbox   chan message[R] // borrowers and helpers to the supervisor
-	idle    chan *slot[R]   // the shelf below its top
-	top     chan *slot[R]   // cap 1, or 0 with MaxIdle: the top of the shelf, taken first
-	gate    chan struct{}   // a token inside: shut; borrowers read len as a hint
-	low     chan struct{}   // a token inside: who leaves fewer than MinIdle takes it and tells
-	closed  chan struct{}   // closed when the actor has ended
-	tickets chan *ticket[R] // free list of requests
-
+	line    *line.Line[*slot[R]] // idle resources, and the line of gets that wait for one
+	inbox   chan message[R]      // what needs a decision
+	closing chan struct{}        // closed when CloseAll has begun
+	closed  chan struct{}        // closed when the supervisor has ended
+	fewIdle chan struct{}        // a token inside: the get that leaves fewer than MinIdle takes it and says so
+	unlent  chan struct{}        // a token inside: the next lease takes it and tells that MaxLease begins to run
+	board   board                // how things stand, for the errors of gets
 	reports reports
+
+	// Counted without the supervisor: gets whose wait was in vain, and gets refused since
+	// too many wait.
+	gaveUp, turnedAway counter
 
 	began  time.Time       // times inside are durations since then
 	values context.Context // carries Start's values to the dials of the first fill
-	final  Stat            // the last word, readable once closed is closed
+	final  Stat            // the last one, readable once closed is closed
 }
 
-// A message is what the supervisor's inbox takes. Which fields are set depends
-// on its kind.
+// A message is what the inbox takes. Which fields are set depends on its kind.
 type message[R any] struct {
 	kind    messageKind
 	verdict Verdict
-	why     Reason // of the verdict
-	slot    *slot[R]
-	ticket  *ticket[R]
-	job     *job[R]
-	ask     func(m *machine[R], now time.Duration)
+	why     Reason          // of the verdict
+	slot    *slot[R]        // of a put
+	job     *job[R]         // of a report
+	ctx     context.Context // of a waiter
+	ask     func(l *loop[R], now time.Duration)
 }
 
 type messageKind uint8
 
 const (
-	getMessage    messageKind = iota // ticket: a new request
-	againMessage                     // ticket: its slot proved unfit before use
-	cancelMessage                    // ticket: its borrower gave up
+	waitMessage   messageKind = iota // a get waits; ctx
 	putMessage                       // slot, verdict, why
-	nudgeMessage                     // a recalled slot lies on the shelf
-	wakeMessage                      // something is due, or fewer than MinIdle lie on the shelf
-	reportMessage                    // job: a helper is done
-	askMessage                       // ask: a question, answered by running it
+	sweepMessage                     // a recalled slot lies idle
+	lentMessage                      // a lease has begun, where MaxLease had none to watch
+	wakeMessage                      // something is due, or fewer than MinIdle are idle
+	reportMessage                    // a helper is done; job
+	askMessage                       // ask is to be run
 )
 
-// The sizes of the channels whose size is no promise.
+// The sizes of the channels whose size is no promise. They count for a pool of one
+// connection, of which a program may have many.
 const (
-	inboxSize   = 128
-	shelfLeast  = 256  // room to grow in, see Resize
-	shelfMost   = 1024 // the hands take what does not fit
-	ticketsKept = 1024
+	inboxSize = 32
+	idleLeast = 64   // room to grow in, see Resize
+	idleMost  = 4096 // the supervisor keeps what does not fit
 )
 
-// Start starts a supervisor and returns at once; MinOpen and MinIdle resources
-// are opened in the background, with the values but not the cancellation of ctx
-// (see [Supervisor.Ready]). The error is a [*ConfigError].
+// Start starts a supervisor and returns at once; MinOpen and MinIdle resources are
+// opened in the background, with the values but not the cancellation of ctx (see
+// [Supervisor.Ready]). The error is a [*ConfigError].
 func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
-	s := &Supervisor[R]{
-		cfg:     cfg,
-		inbox:   make(chan message[R], inboxSize),
-		idle:    make(chan *slot[R], cfg.roomBelow()),
-		top:     make(chan *slot[R], cfg.roomOnTop()),
-		gate:    make(chan struct{}, 1),
-		low:     make(chan struct{}, 1),
-		closed:  make(chan struct{}),
-		tickets: make(chan *ticket[R], ticketsKept),
-		began:   time.Now(),
-		values:  context.WithoutCancel(ctx),
-	}
-	if cfg.OnEvent != nil {
+	s := newSupervisor(ctx, cfg.withDefaults())
+	if s.cfg.OnEvent != nil {
 		s.reports.events = make(chan Event, eventsKept)
 		go s.report()
 	}
-	go newDesk(s).run()
+	go newLoop(s).run()
 	return s, nil
 }
 
-// now is the supervisor's clock: monotonic, so a jump of the wall clock
-// changes nothing.
+func newSupervisor[R any](ctx context.Context, cfg Config[R]) *Supervisor[R] {
+	s := &Supervisor[R]{
+		cfg:        cfg,
+		inbox:      make(chan message[R], inboxSize),
+		closing:    make(chan struct{}),
+		closed:     make(chan struct{}),
+		fewIdle:    make(chan struct{}, 1),
+		unlent:     make(chan struct{}, 1),
+		board:      newBoard(),
+		gaveUp:     newCounter(),
+		turnedAway: newCounter(),
+		began:      time.Now(),
+		values:     context.WithoutCancel(ctx),
+	}
+	s.line = line.New(cfg.room(), line.Owner[*slot[R]]{
+		Wake:   s.wake,
+		Bring:  func(sl *slot[R]) { s.bring(sl, Keep, ReasonNone) },
+		Passed: func(sl *slot[R]) { s.lookAgain(sl.recall) },
+		Step:   cfg.step,
+	})
+	return s
+}
+
+// wake tells the supervisor that a get waits, unless it knows.
+func (s *Supervisor[R]) wake(ctx context.Context) {
+	if _, knows := ctx.(admitted); !knows {
+		s.send(message[R]{kind: waitMessage, ctx: ctx})
+	}
+}
+
+// room is the number of idle resources that the line has room for. With MaxIdle it is
+// exact: one more that is put goes to the supervisor, which closes it.
+func (c *Config[R]) room() int {
+	if c.MaxIdle > 0 {
+		return min(c.MaxIdle, idleMost)
+	}
+	return min(max(c.MaxOpen, idleLeast), idleMost)
+}
+
+// now is the supervisor's clock. It is monotonic: a jump of the wall clock changes
+// nothing.
 func (s *Supervisor[R]) now() time.Duration { return time.Since(s.began) }
 
-// send gives the supervisor a message, unless the actor has ended. It blocks
-// only until the supervisor, which never blocks, has made room.
+// send gives the supervisor a message. It returns false if the supervisor has ended. It
+// blocks only until the supervisor, which never blocks, has made room.
 func (s *Supervisor[R]) send(msg message[R]) bool {
+	s.at(beforeSend)
 	select {
 	case s.inbox <- msg: // most often; a select of two ways costs more
 		return true
@@ -108,22 +138,10 @@ func (s *Supervisor[R]) send(msg message[R]) bool {
 	}
 }
 
-// sent is send, with an error.
-func (s *Supervisor[R]) sent(msg message[R]) error {
-	if !s.send(msg) {
-		return ErrClosed
-	}
-	return nil
-}
-
-// ask has the supervisor answer a question about its books. It returns false
-// if the actor has ended.
-func ask[R, A any](s *Supervisor[R], question func(m *machine[R], now time.Duration) A) (answer A, ok bool) {
+// ask has the supervisor's goroutine run f. It returns false if the supervisor has ended.
+func ask[R, A any](s *Supervisor[R], f func(l *loop[R], now time.Duration) A) (answer A, ok bool) {
 	reply := make(chan A, 1)
-	sent := s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) {
-		reply <- question(m, now)
-	}})
-	if !sent {
+	if !s.post(func(l *loop[R], now time.Duration) { reply <- f(l, now) }) {
 		return answer, false
 	}
 	select {
@@ -139,152 +157,20 @@ func ask[R, A any](s *Supervisor[R], question func(m *machine[R], now time.Durat
 	}
 }
 
-// Stat tells how things stand. The supervisor answers at once, whatever
-// borrowers and helpers are doing; after the end it is the last word.
-func (s *Supervisor[R]) Stat() Stat {
-	st, ok := ask(s, func(m *machine[R], now time.Duration) Stat {
-		m.walkShelf(now) // counts what was lent over it
-		return m.stat()
-	})
-	if ok {
-		return st
-	}
-	return s.final
+// post is ask without waiting for an answer.
+func (s *Supervisor[R]) post(f func(l *loop[R], now time.Duration)) bool {
+	return s.send(message[R]{kind: askMessage, ask: f})
 }
 
-// Reset makes every resource old: idle ones are closed now, lent ones when
-// they are put, those being opened when they arrive. A Get that begins after
-// Reset returned never yields an old one, except under a key that is bound
-// already. Reset returns at once; the error is ErrClosed once the supervisor has
-// ended.
-func (s *Supervisor[R]) Reset() error { return s.tell((*machine[R]).reset) }
-
-// Ready blocks until MinOpen and MinIdle resources are open, or until ctx ends:
-// then the error is a [*WaitError]. If Open fails it returns with ErrUnavailable
-// that wraps the failure (see [OutagePolicy]). The other error is ErrClosed.
-func (s *Supervisor[R]) Ready(ctx context.Context) error {
-	return s.waitFor(ctx, forMinimum)
-}
-
-// Pause stops lending and blocks until nothing is lent; while it waits, holders of
-// a key still share what is bound to it. A get then waits until Resume, and one
-// that does not wait gets ErrPaused. Idle resources stay open, nothing new is
-// opened. If ctx ends before everything is back the error is a [*WaitError], and
-// the pause has had no effect, unless another one is in force. Other errors:
-// ErrResumed if Resume came first, ErrClosed.
-func (s *Supervisor[R]) Pause(ctx context.Context) error {
-	return s.waitFor(ctx, forQuiet)
-}
-
-func (s *Supervisor[R]) waitFor(ctx context.Context, w want) error {
-	if ctx.Err() != nil {
-		return s.tooLate(ctx, w)
-	}
-	t := s.ticket()
-	t.ctx, t.asks = ctx, w
-	_, err := s.request(ctx, t)
-	return err
-}
-
-// tooLate is the error of a call whose context had ended before. It tells what the call
-// would have waited for, as if the context had ended a moment later.
-func (s *Supervisor[R]) tooLate(ctx context.Context, w want) error {
-	e, ok := ask(s, func(m *machine[R], now time.Duration) *WaitError {
-		if w == forMinimum && m.filled() || w == forQuiet && m.leased() == 0 {
-			return nil // for nothing
-		}
-		return m.waitError(now, &ticket[R]{asks: w, wait: waiting[R]{since: now}})
-	})
-	switch {
-	case !ok:
-		return ErrClosed
-	case e == nil:
-		return endedError("wait", ctx)
-	}
-	e.endedBy(ctx)
-	return s.explain(e)
-}
-
-// Resume ends a pause; those who wait are served. Without a pause it does
-// nothing. It returns at once; the error is ErrClosed once the supervisor has
-// ended.
-func (s *Supervisor[R]) Resume() error { return s.tell((*machine[R]).resume) }
-
-// Resize sets MinOpen and MaxOpen anew. Growing has an effect at once.
-// Shrinking closes what is idle and too many, and what is put until there are
-// no more than maxOpen; nothing is taken from its borrower. It returns at once;
-// the error is a [*ConfigError] for sizes that cannot be, and then nothing is
-// changed, or ErrClosed once the supervisor has ended.
-func (s *Supervisor[R]) Resize(minOpen, maxOpen int) error {
-	cfg := s.cfg
-	cfg.MinOpen, cfg.MaxOpen = minOpen, maxOpen
-	cfg.MinIdle, cfg.MaxIdle = min(cfg.MinIdle, maxOpen), min(cfg.MaxIdle, maxOpen)
-	if err := cfg.validate(); err != nil {
-		return err
-	}
-	return s.tell(func(m *machine[R]) { m.resize(minOpen, maxOpen) })
-}
-
-// tell has the supervisor change its books, and waits until it has.
-func (s *Supervisor[R]) tell(change func(*machine[R])) error {
-	told, ok := ask(s, func(m *machine[R], _ time.Duration) bool {
-		if m.end.answered { // CloseAll may have returned, though closed is not closed yet
-			return false
-		}
-		change(m)
-		return true
-	})
-	if !ok || !told {
-		return ErrClosed
-	}
-	return nil
-}
-
-// tellNow has the supervisor change its books, without waiting for it.
-func (s *Supervisor[R]) tellNow(change func(m *machine[R], now time.Duration)) error {
-	return s.sent(message[R]{kind: askMessage, ask: change})
-}
-
-// CloseAll ends the supervisor. Requests that wait, and all that come later,
-// get ErrClosed; idle resources are closed; Opens under way are cancelled.
-// Borrowers may finish until ctx ends: then the resources still lent are
-// killed, and the error is a [*CloseError] that names their leases. With an
-// ended ctx that happens at once.
-//
-// CloseAll returns when everything is closed, at the latest CloseGrace after
-// ctx has ended. A function of the Config that ignores its context is named in
-// the error; its goroutine, and the supervisor's that waits for it, are all
-// that can outlive CloseAll. A second call gets ErrClosed; one that comes while
-// the first still waits shares its result, and the first context that ends
-// counts for both.
-func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
-	done := make(chan error, 1)
-	cause := context.Cause(ctx) // asked here: a context may be the caller's own code
-	if !s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) {
-		m.closeAll(now, done)
-		if cause != nil {
-			m.revoke(now, cause)
-		}
-	}}) {
-		return ErrClosed
-	}
-	select {
-	case err := <-done:
-		return s.explain(err)
-	case <-s.closed:
-	case <-ctx.Done():
-		ended := context.Cause(ctx)
-		s.send(message[R]{kind: askMessage, ask: func(m *machine[R], now time.Duration) { m.revoke(now, ended) }})
-	}
-	select {
-	case err := <-done:
-		return s.explain(err)
-	case <-s.closed:
-	}
-	select {
-	case err := <-done:
-		return s.explain(err)
-	default:
-		return ErrClosed
+// coreConfig is what the machine must know.
+func (c *Config[R]) coreConfig() core.Config {
+	return core.Config{
+		MaxOpen: c.MaxOpen, MinOpen: c.MinOpen, MinIdle: c.MinIdle, MaxIdle: c.MaxIdle,
+		MaxAge: c.MaxAge, AgeJitter: c.AgeJitter, MaxRest: c.MaxRest, CheckPeriod: c.CheckPeriod,
+		MaxLease: c.MaxLease, MaxWaiting: c.MaxWaiting, MaxDials: c.MaxDials,
+		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax,
+		OpenTimeout: c.OpenTimeout, CleanTimeout: c.CleanTimeout, CheckTimeout: c.CheckTimeout, CloseGrace: c.CloseGrace,
+		WaitForServer: c.Outage == WaitForServer, NoWait: c.NoWait, KeepAlive: c.KeepAlive,
+		Look: c.Look != nil, Clean: c.Clean != nil, Check: c.Check != nil,
 	}
 }

@@ -248,7 +248,9 @@ func TestBusyHammered(t *testing.T) {
 			require.EqualValues(t, copied.Load(), a.count("select count(*) from copied"))
 			cancel()
 			awaitQuiet(t, p)
-			a.await(1)
+			// A get in the moment of the last put may find the connection still on its way back,
+			// and open another.
+			require.LessOrEqual(t, a.count("select count(*)"+backends, a.name), 4)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package persistent_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -17,7 +18,7 @@ func ExampleNew() {
 	}
 	defer p.CloseAll(ctx)
 
-	ctx = persistent.WithIdentity(ctx, "request 7")
+	ctx = persistent.NewIdentity(ctx)
 	fmt.Println(handle(ctx, p))
 	// Output: 1 <nil>
 }
@@ -51,8 +52,9 @@ type tenant struct{}
 func ExampleWithProfile() {
 	ctx := context.Background()
 	p, err := persistent.New(ctx, server.ConnString(), persistent.WithProfile(persistent.Profile{
-		OnBind: func(ctx context.Context, _ any, c *pgx.Conn) error {
-			_, err := c.Exec(ctx, "select set_config('app.tenant', $1, false)", ctx.Value(tenant{}))
+		Tenant: func(ctx context.Context) (any, error) { return ctx.Value(tenant{}), nil },
+		OnBind: func(ctx context.Context, tenant any, c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "select set_config('app.tenant', $1, false)", tenant)
 			return err
 		},
 		OnUnbind: func(ctx context.Context, _ any, c *pgx.Conn) error {
@@ -66,8 +68,8 @@ func ExampleWithProfile() {
 	defer p.CloseAll(ctx)
 
 	const query = "select coalesce(current_setting('app.tenant', true), '')"
-	for request, name := range []string{"red", "blue"} {
-		ctx := context.WithValue(persistent.WithIdentity(ctx, request), tenant{}, name)
+	for _, name := range []string{"red", "blue"} {
+		ctx := context.WithValue(persistent.NewIdentity(ctx), tenant{}, name)
 		var is string
 		err := p.QueryRow(ctx, query).Scan(&is)
 		fmt.Printf("%q %v\n", is, err)
@@ -88,7 +90,7 @@ func ExamplePool_Begin() {
 		log.Fatal(err)
 	}
 	defer p.CloseAll(ctx)
-	ctx = persistent.WithIdentity(ctx, "request 7")
+	ctx = persistent.NewIdentity(ctx)
 
 	err = pgx.BeginFunc(ctx, p, func(pgx.Tx) error {
 		if _, err := p.Exec(ctx, "create temporary table paid (i int) on commit drop"); err != nil {
@@ -107,4 +109,52 @@ func ExamplePool_Begin() {
 	// Output:
 	// true 0
 	// <nil>
+}
+
+func ExamplePool_Hold() {
+	ctx := context.Background()
+	p, err := persistent.New(ctx, server.ConnString())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.CloseAll(ctx)
+
+	ctx, release := p.Hold(persistent.NewIdentity(ctx)) // in a middleware
+	defer release()
+	fmt.Println(p.Pool().Stat().AcquiredConns())
+	for range 3 { // statements of the request, wherever they are
+		if _, err := p.Exec(ctx, "create temporary table if not exists seen as select 7 as id"); err != nil {
+			log.Fatal(err)
+		}
+	}
+	var id int
+	err = p.QueryRow(ctx, "select id from seen").Scan(&id)
+	fmt.Println(id, err, p.Pool().Stat().AcquiredConns())
+	// Output:
+	// 0
+	// 7 <nil> 1
+}
+
+func ExamplePool_InTx() {
+	ctx := context.Background()
+	p, err := persistent.New(ctx, server.ConnString())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.CloseAll(ctx)
+	ctx, release := p.Hold(persistent.NewIdentity(ctx))
+	defer release()
+
+	var late context.Context
+	err = p.InTx(ctx, pgx.TxOptions{}, func(ctx context.Context) error {
+		late = ctx
+		_, err := p.Exec(ctx, "create temporary table paid (i int)")
+		return err
+	})
+	fmt.Println(err)
+	_, err = p.Exec(late, "insert into paid values (1)") // of somebody who does not know
+	fmt.Println(errors.Is(err, pgx.ErrTxClosed))
+	// Output:
+	// <nil>
+	// true
 }

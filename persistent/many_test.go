@@ -17,7 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var seed = flag.Uint64("many.seed", 0, "seed of TestMany's dice; 0: a new one")
+var (
+	seed     = flag.Uint64("many.seed", 0, "seed of TestMany's dice; 0: a new one")
+	duration = flag.Duration("many.duration", 0, "how long TestMany goes on; 0: two rounds")
+)
 
 // A thousand identities on ten connections, each of several goroutines whose contexts
 // end at any moment. What it sees to:
@@ -27,11 +30,11 @@ var seed = flag.Uint64("many.seed", 0, "seed of TestMany's dice; 0: a new one")
 //   - references and connections are conserved: nothing is lent at the end, what was
 //     opened is open or closed, and the pool lends all it has.
 //
-// Try a seed again with -many.seed.
+// Try a seed again with -many.seed, and for longer with -many.duration (and -timeout).
 func TestMany(t *testing.T) {
 	t.Parallel()
 	const identities, limit = 1000, 10
-	m := &many{t: t, seed: *seed}
+	m := &many{t: t, seed: *seed, until: time.Now().Add(*duration)}
 	if m.seed == 0 {
 		m.seed = rand.Uint64()
 	}
@@ -85,9 +88,10 @@ func TestMany(t *testing.T) {
 }
 
 type many struct {
-	t    *testing.T
-	seed uint64
-	pool *persistent.Pool
+	t     *testing.T
+	seed  uint64
+	until time.Time // when nobody begins another round
+	pool  *persistent.Pool
 
 	bound  sync.Map // identity to backend, from OnBind to OnUnbind or the end
 	owner  sync.Map // backend to identity, so too
@@ -120,11 +124,22 @@ func (m *many) unbind(c *pgx.Conn) {
 // live is the life of one goroutine of an identity.
 func (m *many) live(id, goroutine int) {
 	dice := rand.New(rand.NewPCG(m.seed, uint64(id*10+goroutine)))
-	for range 2 {
+	for round := 0; round < 2 || time.Now().Before(m.until) && !m.t.Failed(); round++ {
 		ctx, cancel := context.WithCancel(persistent.WithIdentity(context.Background(), id))
+		release := func() {}
+		if dice.IntN(4) == 0 {
+			ctx, release = m.pool.Hold(ctx)
+			if dice.IntN(2) == 0 { // at any moment, or after its context
+				time.AfterFunc(time.Duration(dice.Int64N(int64(10*time.Millisecond))), release)
+			}
+		}
 		m.gets.Add(1)
 		m.once(ctx, cancel, id, dice)
 		cancel()
+		release()
+		if round > 0 { // or one whose goroutines never all rest would never let go
+			time.Sleep(time.Duration(dice.Int64N(int64(50 * time.Millisecond))))
+		}
 	}
 }
 
@@ -154,9 +169,17 @@ func (m *many) once(ctx context.Context, cancel func(), id int, dice *rand.Rand)
 	switch dice.IntN(4) {
 	case 0: // left to the end of its context
 	case 1:
-		assert.NoError(m.t, m.pool.Put(ctx)) // its own, or gone with its context
+		m.back(m.pool.Put(ctx)) // its own, or gone with its context
 	default:
-		assert.NoError(m.t, m.pool.PutConn(c))
+		m.back(m.pool.PutConn(c))
+	}
+}
+
+// back checks the error of a put: another goroutine of the identity may have stayed too
+// long, and lost the connection for both.
+func (m *many) back(err error) {
+	if _, dead := err.(*pool.RevokedError); !dead {
+		assert.NoError(m.t, err)
 	}
 }
 

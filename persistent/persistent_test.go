@@ -161,8 +161,8 @@ func TestLeases(t *testing.T) {
 	get(t, p, other)
 	leases := p.Pool().Leases()
 	require.Len(t, leases, 2)
-	require.Regexp(t, `^#1 key me \(2 holders\) for at least `, leases[0].String())
-	require.Regexp(t, `^#2 key 7 for at least `, leases[1].String())
+	require.Regexp(t, `^#1 key me \(2 holders\) for `, leases[0].String())
+	require.Regexp(t, `^#2 key 7 for `, leases[1].String())
 	require.Equal(t, "me", fmt.Sprint(leases[0].Key))
 	for _, ctx := range []context.Context{ctx, ctx, other} {
 		require.NoError(t, p.Put(ctx))

@@ -96,7 +96,7 @@ func TestOnBindComesFirst(t *testing.T) {
 		}()
 	}
 	<-binding
-	awaitWaiting(t, p, crowd)
+	awaitWaiting(t, p, crowd-1) // one fetches
 	close(goOn)
 	for range crowd {
 		require.Equal(t, "bound", <-marks)
@@ -218,10 +218,14 @@ func TestOnBindFails(t *testing.T) {
 			t.Run(name+unbinds, func(t *testing.T) {
 				p, _ := persisting(t, 1, profile(row.bind, unbind))
 				first := pid(t, p.Pool(), background(t))
-				_, err := p.GetConn(as(t, "me"))
-				require.ErrorContains(t, err, row.says)
-				_, err = p.Exec(as(t, "you"), "select 1")
-				require.ErrorContains(t, err, row.says)
+				require.ErrorContains(t, caught(func() error {
+					_, err := p.GetConn(as(t, "me"))
+					return err
+				}), row.says)
+				require.ErrorContains(t, caught(func() error {
+					_, err := p.Exec(as(t, "you"), "select 1")
+					return err
+				}), row.says)
 				ctx := background(t)
 				require.False(t, ask[bool](t, p.Pool(), ctx,
 					"select "+marked+" or to_regclass('left_behind') is not null"))
@@ -251,7 +255,7 @@ func TestOnBindFailsForAll(t *testing.T) {
 		}()
 	}
 	<-binding
-	awaitWaiting(t, p, 3)
+	awaitWaiting(t, p, 2) // for the one that fetches
 	close(goOn)
 	for range 3 {
 		require.ErrorIs(t, <-errs, errHook)
@@ -260,16 +264,17 @@ func TestOnBindFailsForAll(t *testing.T) {
 	require.EqualValues(t, 2, calls.Load())
 }
 
-// Those who waited have gone when OnBind is done: its work is undone before anybody
-// gets the connection.
+// The context of the get that fetches ends during OnBind, and with it those of the gets
+// that wait: what OnBind did is undone before the connection is lent again.
 func TestOnBindForNobody(t *testing.T) {
 	for name, unbind := range map[string]hook{"OnUnbind": says("reset my.mark"), "a reset": nil} {
 		t.Run(name, func(t *testing.T) {
 			binding, goOn := make(chan struct{}, 1), make(chan struct{})
 			p, a := persisting(t, 1, profile(func(ctx context.Context, _ any, c *pgx.Conn) error {
+				err := says("set my.mark = 'left'")(ctx, nil, c)
 				binding <- struct{}{}
 				<-goOn
-				return says("set my.mark = 'left'")(ctx, nil, c)
+				return err
 			}, unbind))
 			ctx, cancel := context.WithCancel(as(t, "me"))
 			errs := make(chan error)
@@ -280,9 +285,9 @@ func TestOnBindForNobody(t *testing.T) {
 				}()
 			}
 			<-binding
-			awaitWaiting(t, p, 3)
+			awaitWaiting(t, p, 2)
 			cancel()
-			for range 3 {
+			for range 2 {
 				require.ErrorIs(t, <-errs, context.Canceled)
 			}
 			got := make(chan bool)
@@ -294,6 +299,7 @@ func TestOnBindForNobody(t *testing.T) {
 			}()
 			awaitWaiting(t, p, 1)
 			close(goOn)
+			require.ErrorIs(t, <-errs, context.Canceled, "of the one that fetched")
 			require.False(t, <-got)
 			a.await(1)
 			require.EqualValues(t, 1, p.Pool().Stat().NewConnsCount(), "and it is kept")
@@ -497,4 +503,14 @@ func TestOnUnbindHangs(t *testing.T) {
 	require.NotEqual(t, first, pid(t, p.Pool(), background(t)))
 	require.Greater(t, time.Since(begun), time.Second)
 	a.awaitDeath(first)
+}
+
+// caught is the error of f, or what it panics with: a hook's panic goes on in the get.
+func caught(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v", v)
+		}
+	}()
+	return f()
 }

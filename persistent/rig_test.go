@@ -61,8 +61,9 @@ func configured(t *testing.T, change func(c *pool.Config), opts ...persistent.Op
 // awaitQuiet waits until every reference and every connection is back.
 func awaitQuiet(t *testing.T, p *persistent.Pool) {
 	require.Eventually(t, func() bool {
-		s := p.Pool().Stat().Actor()
-		return s.Leased+s.Mending+s.Closing+s.Keys+s.Waiting == 0
+		st := p.Pool().Stat()
+		s := st.Actor()
+		return s.Leased+s.Mending+s.Closing+s.Waiting == 0 && st.BoundKeys() == 0
 	}, wide, tick, "not everything came back")
 	require.Empty(t, p.Pool().Leases())
 }

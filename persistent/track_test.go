@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/persistent"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/require"
@@ -43,4 +44,23 @@ func TestTrackLeases(t *testing.T) {
 	require.Eventually(t, func() bool { return len(p.Pool().Leases()) == 0 }, 10*time.Second, time.Millisecond)
 	require.Zero(t, p.Pool().Stat().LeakedCount())
 	require.NoError(t, p.CloseAll(t.Context()))
+}
+
+// The holder is the code that calls InTx, or pgx.BeginFunc, and not these.
+func TestTrackLeasesOfTransactions(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.TrackLeases = 1, true })
+	const here = "persistent_test.TestTrackLeasesOfTransactions track_test.go:"
+	require.NoError(t, p.InTx(as(t, "me"), pgx.TxOptions{}, func(context.Context) error {
+		require.Contains(t, p.Pool().Leases()[0].Holder, here)
+		return nil
+	}))
+	require.NoError(t, pgx.BeginFunc(as(t, "me"), p, func(pgx.Tx) error {
+		require.Contains(t, p.Pool().Leases()[0].Holder, here)
+		return nil
+	}))
+	awaitQuiet(t, p)
+	require.NoError(t, pgx.BeginFunc(background(t), p.Pool(), func(pgx.Tx) error {
+		require.Contains(t, p.Pool().Leases()[0].Holder, here)
+		return nil
+	}))
 }

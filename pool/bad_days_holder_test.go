@@ -108,7 +108,7 @@ func everyHolderWaits(t *testing.T) (o outcome) {
 		o[i] = quoted(errs[0])
 	}
 	assert.Equal(t, "`context deadline exceeded`", o[them])
-	for _, part := range []string{"2 leased of 2", "waiting", "worker 0", "worker 1"} {
+	for _, part := range []string{"2 of 2 in use", "waiting", "worker 0", "worker 1"} {
 		assert.Contains(t, o[us], part)
 	}
 	return o

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-// A CancelPolicy says what becomes of a connection whose statement's context ends.
+// A CancelPolicy decides what becomes of a connection whose statement's context ends.
 type CancelPolicy uint8
 
 const (
@@ -50,7 +50,7 @@ type canceller struct {
 
 var _ ctxwatch.Handler = (*canceller)(nil)
 
-// cancelHandler makes the handler of a connection, unless the user has one of his own.
+// cancelHandler makes the handler of a connection, unless the configuration has another.
 func cancelHandler(theirs func(*pgconn.PgConn) ctxwatch.Handler, keep func(*canceller)) func(*pgconn.PgConn) ctxwatch.Handler {
 	return func(conn *pgconn.PgConn) ctxwatch.Handler {
 		h := theirs(conn)
@@ -98,7 +98,7 @@ func (c *canceller) HandleUnwatchAfterCancel() {
 // connection of a cancel request. Its value is a *bool.
 type wasTold struct{}
 
-// requestCancel says whether the server has told the backend.
+// requestCancel reports whether the server has told the backend.
 func requestCancel(conn *pgconn.PgConn, until time.Time) bool {
 	told := false
 	ctx, cancel := context.WithDeadline(context.WithValue(context.Background(), wasTold{}, &told), until)
@@ -111,7 +111,7 @@ func requestCancel(conn *pgconn.PgConn, until time.Time) bool {
 type cancelConn struct {
 	net.Conn
 	stop func()
-	told *bool // nil if nobody asks
+	told *bool // nil if it is not asked for
 }
 
 // Read notices the server's end of the connection.
@@ -136,14 +136,14 @@ func (c cancelConn) Close() error {
 // queryCanceled is the server's code for a statement that was cancelled.
 const queryCanceled = "57014"
 
-// explain adds the error of a context that has ended to what the server says
-// then.
-func explain(ended, err error) error {
+// explainCancel adds the error of ctx, if that has ended, to the server's error of a
+// statement that was cancelled.
+func explainCancel(ctx context.Context, err error) error {
 	var e *pgconn.PgError
-	if ended == nil || !errors.As(err, &e) || e.Code != queryCanceled {
+	if ctx.Err() == nil || !errors.As(err, &e) || e.Code != queryCanceled {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ended, err)
+	return fmt.Errorf("%w: %w", endedError(ctx), err)
 }
 
 // endedError is the error of a context that has ended, and its cause.

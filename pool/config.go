@@ -176,6 +176,16 @@ type Config struct {
 	// Default: false.
 	TrackLeases bool
 
+	// ShowKey returns what errors, events, the log and Leases show of a key that a
+	// connection is shared under, or of an identity of package persistent. It is called in
+	// any goroutine, by several at once, while the key may be in use: it must only look at
+	// what nobody changes. A text that is long, or has characters that cannot be printed, is
+	// shortened and quoted; after a panic the key is shown as without ShowKey. Default:
+	// numbers, bools and strings are shown as they are, or as their String method says, and
+	// byte arrays too; anything else, such as a pointer, as its type and a number that is
+	// the same for the same key.
+	ShowKey func(key any) string
+
 	// OnEvent is told of what happens in the pool, in order, in one goroutine of the
 	// pool's. Nobody waits for it: if it is more than 1024 events behind, the next are
 	// dropped, and an EventDropped says how many. EventEnded is the last. It may call

@@ -5,50 +5,43 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/pgactor/pgactor/actor"
 )
 
 // A Conn is a connection lent by a pool, until it is put back. It is for one
-// goroutine at a time. Once put back, every method answers ErrNotLeased; the
+// goroutine at a time. Once put back, every method returns ErrNotLeased; the
 // connection's next borrower is never touched. Its methods block as those of
 // [pgx.Conn] do, until their contexts end at the latest.
-//
-// It is a lease of package actor, under a name and with methods of its own: so
-// a get makes one handle, not two.
-type Conn actor.Lease[*session]
+type Conn struct {
+	pool  *Pool
+	lease lease
+}
 
-func (c *Conn) lease() *actor.Lease[*session] { return (*actor.Lease[*session])(c) }
-
-// session is what is lent, nil once it is put back.
+// session returns what is lent, nil once it has been put back.
 func (c *Conn) session() *session {
-	if c == nil {
+	if c == nil || c.lease == nil {
 		return nil
 	}
-	return c.lease().Value()
+	return c.lease.session()
 }
 
 // Release gives the connection back as [Pool.PutConn] does. Calling it again
-// does nothing. It tells no error; where one matters, such as a [Simple] pool's
+// does nothing. It returns no error; where one matters, such as a [Simple] pool's
 // ErrConcurrentUse, use PutConn.
 func (c *Conn) Release() {
-	switch s := c.session(); {
-	case s != nil:
-		_ = s.pool.PutConn(c)
-	case c != nil:
-		_ = c.lease().Put() // its context may have ended it, and wait for that
+	if c != nil && c.lease != nil {
+		_ = c.pool.PutConn(c)
 	}
 }
 
 // Conn returns the connection itself, nil once it is put back. It must not be
-// used after that. Under a key nobody keeps others from using it at the same time; and
+// used after that. Under a key others are not kept from using it at the same time; and
 // a rollback that was left to the pool, see [Tx.Rollback], has not been done for it.
-// Its errors are pgx's own: that of a statement which was cancelled does not name the
-// context's.
+// Its errors are pgx's own: that of a cancelled statement does not name the context's.
 func (c *Conn) Conn() *pgx.Conn {
-	if c == nil {
+	if c == nil || c.lease == nil {
 		return nil
 	}
-	if s := c.lease().Expose(); s != nil {
+	if s := c.lease.expose(); s != nil {
 		return s.conn
 	}
 	return nil
@@ -61,7 +54,7 @@ func (c *Conn) Hijack() *pgx.Conn {
 	if c.session() == nil {
 		panic("cannot hijack already released or hijacked connection")
 	}
-	s, err := c.lease().Take()
+	s, err := c.lease.take()
 	if err != nil {
 		panic("cannot hijack: " + err.Error())
 	}
@@ -80,8 +73,8 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 }
 
 // Query runs a query; the rows must be closed before the next statement, and
-// before the connection is put. What FieldDescriptions returns is the connection's, and
-// is overwritten by its next query. See [pgx.Conn.Query].
+// before the connection is put. At their end they let go of the connection: only Err and
+// CommandTag go on to have values. See [pgx.Conn.Query].
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	return c.query(ctx, false, sql, args)
 }
@@ -110,7 +103,7 @@ func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 }
 
 // Begin begins a transaction. One that is still open when the connection is
-// put back is rolled back by the pool, and answers ErrNotLeased from then on. On a
+// put back is rolled back by the pool, and returns ErrNotLeased from then on. On a
 // connection shared under a key in which a transaction is open it begins a
 // savepoint. See [pgx.Conn.Begin].
 func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) {

@@ -41,17 +41,22 @@
 //     waits, NewConnsCount is without failures, and a get whose context had ended
 //     before is not counted as cancelled.
 //   - AcquireAllIdle takes one connection after the other.
-//   - Tx.Conn and Rows.Conn are nil after the end.
+//   - After their end transactions and rows have no connection: Tx.Conn and Rows.Conn are
+//     nil, Scan and Values are ErrNotLeased, FieldDescriptions and TypeMap are nil.
 //   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's
 //     configuration; one that names *pool.Pool gets the pool.
 //
 // # Reading the code
 //
 // config.go and parse.go have the settings, pool.go and simple.go the pools.
-// get.go lends and takes back, verbs.go does so for one statement, conn.go, tx.go
-// and rows.go are what the borrower has in hand; session.go connects and closes,
-// hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
-// dead connections from everybody. manage.go and stat.go are for operators,
-// tracer.go and tracer_pgxpool.go for tracers, events.go, log.go and label.go tell
-// what happens and who holds what.
+// get.go lends and takes back, verbs.go does so for one statement. conn.go, tx.go, rows.go
+// and batch.go are what the borrower has in hand, use.go is each use of a connection.
+// Behind a Conn is a lease, see lease.go: plain, for a connection that has one borrower
+// (plain.go and plain_tx.go), or shared, under a key (shared.go and shared_tx.go, with
+// turns and savepoints). keyed.go shares connections under keys, hold.go keeps them
+// between their uses, in_tx.go limits uses to a transaction. session.go connects and
+// closes, hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
+// dead connections from everybody. manage.go and stat.go are for operators, tracer.go and
+// tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
+// holds what.
 package pool

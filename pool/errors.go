@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/pgactor/pgactor/actor"
+	"github.com/pgactor/pgactor/actor/keyed"
 )
 
 // The errors of package actor, under the names this package's users look for.
@@ -68,6 +69,10 @@ var (
 	// lent under.
 	ErrWrongKey = errors.New("not the key this connection is lent under")
 
+	// ErrOtherTenant is the answer to a get, or a put, of a key whose connection is bound
+	// for another tenant; see [Keying]. The error is a [*TenantError].
+	ErrOtherTenant = keyed.ErrOtherTenant
+
 	// ErrConcurrentUse is the answer of a [Simple] pool to a call that comes
 	// while another is under way.
 	ErrConcurrentUse = errors.New("simple pool used by two goroutines at once")
@@ -95,6 +100,9 @@ type (
 	KeyError = actor.KeyError
 	// A BusyError says which key's connection is in use, and for what.
 	BusyError = actor.BusyError
+	// A TenantError refuses a key whose connection is bound for another tenant. It names
+	// neither.
+	TenantError = keyed.TenantError
 	// A LeaseInfo describes one lease in an error, an event, or a list.
 	LeaseInfo = actor.LeaseInfo
 	// A Holder is one of several who hold a connection under a key.

@@ -83,7 +83,7 @@ func sameKeySameConnection(t *testing.T) {
 	require.NoError(t, p.PutConn(one))
 	require.NoError(t, again.Ping(background(t)), "it goes back with the last")
 	require.NoError(t, p.PutConn(again))
-	require.Zero(t, pool.StatOf(p).Keys)
+	require.Zero(t, p.Stat().BoundKeys())
 }
 
 // A bound key is served though everything is lent.

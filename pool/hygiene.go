@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/actor"
 )
 
 // No transaction of one borrower reaches the next: what a connection is left in
-// is judged at its put, without I/O, and mended by a helper. Session state (SET,
+// is judged at its put, without I/O, and repaired by a helper. Session state (SET,
 // temporary tables, LISTEN, advisory locks) stays, as it does in psycopg2, unless
 // ResetSession is given.
 
@@ -19,13 +20,14 @@ const idle = 'I'
 
 var errStillInTransaction = errors.New("connection is still in a transaction")
 
-// judge looks at what the borrower left, and says what is to be done.
+// judge returns what is to be done with what the borrower left. It does no I/O.
 func (s *session) judge() actor.Verdict {
 	c := s.pool.config
 	if s.peek == nil || c.ShouldPing != nil {
 		s.rest = time.Now()
 	}
-	s.forgetOpen()
+	s.txs.forget()
+	s.dropFrom(0)
 	switch v := s.state(); {
 	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
 		return actor.Discard
@@ -36,8 +38,8 @@ func (s *session) judge() actor.Verdict {
 	}
 }
 
-// state is Keep for a connection fit for the next borrower, Clean for one in a
-// transaction.
+// state returns Keep for a connection that is fit for the next borrower, Clean for one
+// in a transaction, and Discard or Alarm for one that is lost.
 func (s *session) state() actor.Verdict {
 	pc := s.conn.PgConn()
 	switch {
@@ -52,7 +54,8 @@ func (s *session) state() actor.Verdict {
 	}
 }
 
-// clean rolls back, takes back what was done to the session, and calls the hooks.
+// clean rolls back, takes back what was done to the session, and calls the hooks. After
+// an error the session is not fit for a borrower.
 func (s *session) clean(ctx context.Context) error {
 	if s.conn.PgConn().TxStatus() != idle {
 		if err := s.rollback(ctx); err != nil {
@@ -104,4 +107,14 @@ func (s *session) rollback(ctx context.Context) error {
 		return errStillInTransaction
 	}
 	return nil
+}
+
+// undo rolls back a transaction of pgx's that is left to the pool. If that fails the
+// connection is lost: the transaction could still be committed.
+func (s *session) undo(ctx context.Context, tx pgx.Tx) error {
+	err := tx.Rollback(ctx)
+	if err != nil {
+		s.hangUp() // pgx does not if tx is a savepoint
+	}
+	return err
 }

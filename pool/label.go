@@ -4,6 +4,8 @@ import (
 	"context"
 	"path"
 	"reflect"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Who holds a connection, with Config.TrackLeases.
@@ -23,9 +25,10 @@ func label(ctx context.Context) string {
 	return l
 }
 
-// wrappers are the packages through which connections are got. Whoever calls them
-// holds the connection.
+// wrappers are the packages through which connections are got. Their caller holds the
+// connection.
 var wrappers = func() []string {
 	here := reflect.TypeFor[Config]().PkgPath()
-	return []string{here, path.Join(path.Dir(here), "persistent")}
+	pgxs := reflect.TypeFor[pgx.Conn]().PkgPath() // for pgx.BeginFunc
+	return []string{here, path.Join(path.Dir(here), "persistent"), pgxs}
 }()

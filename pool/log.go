@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/pgactor/pgactor/actor"
 )
 
 // LogEvents makes a Config.OnEvent that logs; nil is slog.Default(). An outage is an
@@ -66,7 +68,7 @@ func attributes(e Event) (list []slog.Attr) {
 	if l := e.Lease; l != nil {
 		list = append(list, slog.Duration("held", l.AtLeast.Round(time.Millisecond)))
 		if l.Key != nil {
-			list = append(list, slog.Any("key", l.Key))
+			list = append(list, slog.Any("key", actor.ShownKey(l.Key)))
 		}
 		if l.Holder != "" {
 			list = append(list, slog.String("holder", l.Holder))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/actor"
+	"github.com/pgactor/pgactor/actor/keyed"
 )
 
 // A Pool lends PostgreSQL connections to any number of goroutines. Its methods
@@ -16,9 +17,8 @@ type Pool struct {
 	prepareConn func(context.Context, *pgx.Conn) (bool, error) // PrepareConn or BeforeAcquire
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
-	keying      *Keying       // of a keyed view
-	base        *Pool         // of which it is one
-	alone       chan struct{} // of a Simple pool: a token inside says a call is under way
+	keys        *keyed.Table[*session] // connections shared under keys
+	alone       chan struct{}          // of a Simple pool: a token inside says a call is under way
 }
 
 // ConnectionPool is what every pool of this module does: psycopg2's
@@ -51,6 +51,11 @@ func New(ctx context.Context, connString string) (*Pool, error) {
 // [*ConfigError] for a value that cannot be; it panics if config was not made by
 // [ParseConfig].
 func NewWithConfig(ctx context.Context, config *Config) (*Pool, error) {
+	return start(ctx, config, false)
+}
+
+// start makes a pool; one that is alone has a single borrower, see [Simple].
+func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if !config.parsed {
 		panic("config must be created by ParseConfig")
 	}
@@ -58,18 +63,24 @@ func NewWithConfig(ctx context.Context, config *Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	if alone {
+		p.alone = make(chan struct{}, 1)
+	}
 	var err error
 	if p.tracers, err = newTracers(p.config); err != nil {
 		return nil, err
 	}
-	if p.desk, err = actor.Start(ctx, p.actorConfig()); err != nil {
+	started := make(chan struct{}) // events may come before there is a table
+	if p.desk, err = actor.Start(ctx, p.actorConfig(started, alone)); err != nil {
 		return nil, err
 	}
+	p.keys = p.newTable()
+	close(started)
 	return p, nil
 }
 
 // actorConfig says to the supervisor how connections are handled.
-func (p *Pool) actorConfig() actor.Config[*session] {
+func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*session] {
 	c := p.config
 	a := actor.Config[*session]{
 		Open:         p.open,
@@ -78,7 +89,6 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		Judge:        (*session).judge,
 		Look:         (*session).look,
 		LookAfter:    restless,
-		Bind:         p.bind,
 		Clean:        func(ctx context.Context, s *session) error { return s.warn(s.clean(ctx)) },
 		Check:        func(ctx context.Context, s *session) error { return s.warn(s.check(ctx)) },
 		CleanTimeout: mendTime,
@@ -101,8 +111,12 @@ func (p *Pool) actorConfig() actor.Config[*session] {
 		Track:        c.TrackLeases,
 		Label:        label,
 		Wrappers:     wrappers,
-		ShowKey:      shownKey,
-		OnEvent:      c.OnEvent,
+		NoWait:       alone,
+		Complete: func(leases []LeaseInfo) {
+			<-started
+			p.complete(leases)
+		},
+		OnEvent: c.OnEvent,
 	}
 	if c.ShouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare
@@ -126,6 +140,11 @@ const mendTime = 5 * time.Second
 // wraps the failure. NewThreaded blocks until the connections are open or ctx
 // ends; then the error is a [*WaitError] too.
 func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (*Pool, error) {
+	return open(ctx, minconn, maxconn, connString, false)
+}
+
+// open makes a pool of whose connections minconn are open.
+func open(ctx context.Context, minconn, maxconn int, connString string, alone bool) (*Pool, error) {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return nil, err
 	}
@@ -134,7 +153,7 @@ func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (
 		return nil, err
 	}
 	config.MinConns, config.MaxConns = int32(minconn), int32(maxconn)
-	p, err := NewWithConfig(ctx, config)
+	p, err := start(ctx, config, alone)
 	if err != nil {
 		return nil, err
 	}

@@ -2,111 +2,122 @@ package pool
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// What outlasts the call that it came from, such as rows, ends the use of its
-// connection when it is done with. Rows are made in batches, as leases are, by
-// whoever uses the session.
+// Rows end the use of their connection when they end. Their handles are made in batches,
+// as those of connections are, by the goroutine that uses the session. A handle that has
+// ended keeps nothing but its error and command tag: one that is still in use would keep
+// what the others of its batch lead to.
 
 const rowsBatch = 64
 
-func (s *session) keepRows(u use, r pgx.Rows) pgx.Rows {
-	if s.pool.config.TrackLeases { // else those that were dropped could not be found
-		return &poolRows{r, u}
-	}
-	if len(s.rows) == 0 {
-		s.rows = make([]poolRows, rowsBatch)
-	}
-	kept := &s.rows[0]
-	s.rows = s.rows[1:]
-	kept.Rows, kept.use = r, u
-	return kept
+// A querier runs queries: a connection, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-func (s *session) keepRow(u use, r pgx.Row) pgx.Row {
-	if s.pool.config.TrackLeases {
-		return &poolRow{r, u}
-	}
-	if len(s.row) == 0 {
-		s.row = make([]poolRow, rowsBatch)
-	}
-	kept := &s.row[0]
-	s.row = s.row[1:]
-	kept.row, kept.use = r, u
-	return kept
-}
-
-// query runs a query for rows that end the use of the connection.
-func (u use) query(send func() (pgx.Rows, error)) (pgx.Rows, error) {
-	kept := false
-	defer u.endUnless(&kept)
-	rows, err := send()
-	if err != nil {
-		err = u.explain(err)
-		return failed{err}, err
-	}
-	kept = true
-	u.lasts(openRows)
-	return u.s.keepRows(u, rows), nil
-}
-
-// queryRow runs a query for a row that ends the use of the connection.
-func (u use) queryRow(send func() pgx.Row) pgx.Row {
-	kept := false
-	defer u.endUnless(&kept)
-	row := send()
-	kept = true
-	u.lasts(openRows)
-	return u.s.keepRow(u, row)
-}
-
-// query is Query; with owner, its rows put the connection back.
+// query is Query; with owner, the end of the rows puts the connection back.
 func (c *Conn) query(ctx context.Context, owner bool, sql string, args []any) (pgx.Rows, error) {
 	u, err := c.use(ctx, owner)
 	if err != nil {
 		return failed{err}, err
 	}
-	return u.query(func() (pgx.Rows, error) { return u.s.conn.Query(u.ctx, sql, args...) })
+	return u.query(u.s.conn, sql, args)
 }
 
-// queryRow is QueryRow; with owner, its row puts the connection back.
+// queryRow is QueryRow; with owner, the scan of the row puts the connection back.
 func (c *Conn) queryRow(ctx context.Context, owner bool, sql string, args []any) pgx.Row {
 	u, err := c.use(ctx, owner)
 	if err != nil {
 		return failed{err}
 	}
-	return u.queryRow(func() pgx.Row { return u.s.conn.QueryRow(u.ctx, sql, args...) })
+	return u.queryRow(u.s.conn, sql, args)
 }
 
-// poolRows end the use of their connection when they are closed, at their end, or
-// when reading them fails.
+// query runs a query for rows that end the use.
+func (u use) query(on querier, sql string, args []any) (pgx.Rows, error) {
+	kept := false
+	defer u.endUnless(&kept)
+	rows, err := on.Query(u.ctx, sql, args...)
+	if err != nil {
+		err = u.explain(err)
+		return failed{err}, err
+	}
+	kept = true
+	u.conn.lease.lasts(openRows)
+	r := u.s.newRows()
+	r.rows, r.use = rows, u
+	return r, nil
+}
+
+// queryRow runs a query for a row that ends the use.
+func (u use) queryRow(on querier, sql string, args []any) pgx.Row {
+	kept := false
+	defer u.endUnless(&kept)
+	row := on.QueryRow(u.ctx, sql, args...)
+	kept = true
+	u.conn.lease.lasts(openRows)
+	r := u.s.newRow()
+	r.row, r.use = row, u
+	return r
+}
+
+func (s *session) newRows() *poolRows {
+	if s.pool.config.TrackLeases { // a batch would keep leaked rows reachable
+		return new(poolRows)
+	}
+	if len(s.rows) == 0 {
+		s.rows = make([]poolRows, rowsBatch)
+	}
+	r := &s.rows[0]
+	s.rows = s.rows[1:]
+	return r
+}
+
+func (s *session) newRow() *poolRow {
+	if s.pool.config.TrackLeases {
+		return new(poolRow)
+	}
+	if len(s.row) == 0 {
+		s.row = make([]poolRow, rowsBatch)
+	}
+	r := &s.row[0]
+	s.row = s.row[1:]
+	return r
+}
+
+// poolRows are rows that end when they are closed, read to their end, or fail.
 type poolRows struct {
-	pgx.Rows
-	use use
+	rows pgx.Rows // nil after the end
+	use  use
+	err  error             // of the rows, after the end
+	tag  pgconn.CommandTag // likewise
 }
 
 // Close closes the rows and ends the use of the connection.
 func (r *poolRows) Close() {
-	if r.use.cut() != nil {
-		return
-	}
-	defer r.use.end()
-	r.Rows.Close()
-	if r.use.conn != nil {
-		r.use.s.notice(r.Rows.Err())
+	if r.use.lost() == nil {
+		defer r.end() // even if a tracer panics
+		r.rows.Close()
 	}
 }
 
+func (r *poolRows) end() {
+	r.err, r.tag = r.use.explain(r.rows.Err()), r.rows.CommandTag()
+	r.rows = nil
+	r.use.end()
+}
+
 func (r *poolRows) Next() bool {
-	if r.use.cut() != nil {
+	if r.use.lost() != nil {
 		return false
 	}
-	if r.Rows.Next() {
+	if r.rows.Next() {
 		return true
 	}
 	r.Close()
@@ -114,189 +125,94 @@ func (r *poolRows) Next() bool {
 }
 
 func (r *poolRows) Scan(dest ...any) error {
-	if err := r.use.cut(); err != nil {
+	if err := r.use.lost(); err != nil {
 		return err
 	}
-	err := r.Rows.Scan(dest...)
+	err := r.rows.Scan(dest...)
 	if err != nil {
+		err = r.use.explain(err)
 		r.Close()
 	}
-	return r.use.explain(err)
+	return err
 }
 
 func (r *poolRows) Values() ([]any, error) {
-	if err := r.use.cut(); err != nil {
+	if err := r.use.lost(); err != nil {
 		return nil, err
 	}
-	values, err := r.Rows.Values()
+	values, err := r.rows.Values()
 	if err != nil {
+		err = r.use.explain(err)
 		r.Close()
 	}
 	return values, err
 }
 
-// Err is the error that ended the rows.
+// Err returns the error that ended the rows.
 func (r *poolRows) Err() error {
-	if err := r.use.cut(); err != nil {
+	if r.use.over {
+		return r.err
+	}
+	if err := r.use.lost(); err != nil {
 		return err
 	}
-	return r.use.explain(r.Rows.Err())
+	return r.use.explain(r.rows.Err())
 }
 
+func (r *poolRows) CommandTag() pgconn.CommandTag {
+	if r.use.lost() != nil {
+		return r.tag
+	}
+	return r.rows.CommandTag()
+}
+
+// RawValues returns nil after the end, as FieldDescriptions, TypeMap and Conn do: they are
+// the connection's.
 func (r *poolRows) RawValues() [][]byte {
-	if r.use.cut() != nil {
+	if r.use.lost() != nil {
 		return nil
 	}
-	return r.Rows.RawValues()
+	return r.rows.RawValues()
 }
 
 func (r *poolRows) FieldDescriptions() []pgconn.FieldDescription {
-	if r.use.cut() != nil {
+	if r.use.lost() != nil {
 		return nil
 	}
-	return r.Rows.FieldDescriptions()
+	return r.rows.FieldDescriptions()
 }
 
-// Conn is nil once the use of the connection is over.
+func (r *poolRows) TypeMap() *pgtype.Map {
+	if r.use.lost() != nil {
+		return nil
+	}
+	return r.rows.TypeMap()
+}
+
 func (r *poolRows) Conn() *pgx.Conn {
-	if r.use.conn == nil || r.use.cut() != nil {
+	if r.use.lost() != nil {
 		return nil
 	}
-	return r.Rows.Conn()
+	return r.rows.Conn()
 }
 
-// poolRow ends the use of its connection when it is scanned.
+// A poolRow is a row that ends when it is scanned.
 type poolRow struct {
-	row pgx.Row
+	row pgx.Row // nil after the end
 	use use
 }
 
 func (r *poolRow) Scan(dest ...any) error {
-	if err := r.use.cut(); err != nil {
+	if err := r.use.lost(); err != nil {
 		return err
 	}
-	defer r.use.end()
+	defer r.end() // even if a destination panics
 	return r.use.explain(r.row.Scan(dest...))
 }
 
-// sendBatch sends a batch whose results end the use of the connection. As the
-// owner of a connection they put it back, or leave that to the transaction that the
-// batch begins.
-func (c *Conn) sendBatch(ctx context.Context, owner bool, b *pgx.Batch) pgx.BatchResults {
-	u, err := c.use(ctx, owner)
-	if err != nil {
-		return pgx.FailedBatchResults(b, err)
-	}
-	kept := false
-	defer u.endUnless(&kept)
-	var results pgx.BatchResults
-	switch top := u.s.nesting(c); {
-	case top != nil:
-		results = top.SendBatch(u.ctx, b)
-	case c.shared() && begins(b) && u.s.conn.PgConn().TxStatus() != idle:
-		return pgx.FailedBatchResults(b, errOpenTransaction)
-	default:
-		results = u.s.conn.SendBatch(u.ctx, b)
-	}
-	kept = true
-	return u.keepResults(results)
-}
-
-// begins says whether a batch begins a transaction, which only pgx knows.
-func begins(b *pgx.Batch) bool { return pgx.FailedBatchResults(b, nil).Tx() != nil }
-
-// keepResults has results end the use, which lasts until then.
-func (u *use) keepResults(results pgx.BatchResults) pgx.BatchResults {
-	r := &batchResults{BatchResults: results, use: *u}
-	if t := results.Tx(); t != nil && t.Conn() != nil { // else it failed to begin
-		r.tx = u.s.opened(&Tx{tx: t, conn: u.conn, owner: u.owner})
-		r.use.owner = false
-	}
-	u.lasts(openBatch)
-	return r
-}
-
-// batchResults end the use of their connection when they are closed. A batch may
-// have begun a transaction, which may have the connection.
-type batchResults struct {
-	pgx.BatchResults
-	use    use
-	tx     *Tx // begun by the batch
-	closed bool
-}
-
-// live is an error if the transaction was ended, and its connection put, before
-// the results were closed. Who shares a connection has it until they are.
-func (r *batchResults) live() error {
-	if r.tx == nil || r.closed || r.tx.conn.shared() || r.tx.conn.session() != nil {
-		return nil
-	}
-	return r.tx.live()
-}
-
-func (r *batchResults) Exec() (pgconn.CommandTag, error) {
-	if err := r.live(); err != nil {
-		return pgconn.CommandTag{}, err
-	}
-	tag, err := r.BatchResults.Exec()
-	return tag, r.use.explain(err)
-}
-
-func (r *batchResults) Query() (pgx.Rows, error) {
-	if err := r.live(); err != nil {
-		return failed{err}, err
-	}
-	rows, err := r.BatchResults.Query()
-	if err != nil {
-		err = r.use.explain(err)
-		return failed{err}, err
-	}
-	return &poolRows{Rows: rows, use: r.part()}, nil
-}
-
-func (r *batchResults) QueryRow() pgx.Row {
-	if err := r.live(); err != nil {
-		return failed{err}
-	}
-	return &poolRow{row: r.BatchResults.QueryRow(), use: r.part()}
-}
-
-// part is a use within that of the results, for rows of theirs.
-func (r *batchResults) part() use {
-	u := r.use
-	u.within, u.owner, u.stop = r, false, nil
-	return u
-}
-
-// errCut is the answer of rows that were not read before the results that they are
-// part of were closed.
-var errCut = errors.New("the results of the batch are closed")
-
-// cut is an error if the rows are part of results that are closed, and were not
-// themselves: pgx would read on, on a connection that may be another's.
-func (u *use) cut() error {
-	if r := u.within; r == nil || u.conn == nil || !r.closed && r.live() == nil {
-		return nil
-	}
-	return errCut
-}
-
-// Close closes the results and ends the use of the connection.
-func (r *batchResults) Close() error {
-	if err := r.live(); err != nil {
-		return err
-	}
-	r.closed = true
-	defer r.use.end()
-	return r.use.explain(r.BatchResults.Close())
-}
-
-// Tx is the transaction that the batch began, closed if it failed to; nil without.
-func (r *batchResults) Tx() pgx.Tx {
-	if r.tx == nil {
-		return r.BatchResults.Tx()
-	}
-	return r.tx
+func (r *poolRow) end() {
+	r.row = nil
+	r.use.end()
 }
 
 // failed stands for the rows, or the row, of a query that was never sent.

@@ -15,7 +15,8 @@ import (
 )
 
 // A session is what the supervisor lends: a connection, and what the pool must
-// know about it. It belongs to whoever holds its lease.
+// know about it. It belongs to the holder of its lease; of a shared one, to the holder
+// that has the turn.
 type session struct {
 	pool *Pool
 	conn *pgx.Conn
@@ -23,21 +24,24 @@ type session struct {
 	raw  net.Conn           // the socket below TLS
 	dead chan struct{}      // closed when the session is killed
 	peek peeker             // nil where the socket cannot be looked at
-	rest time.Time          // when it was last put, if somebody will ask
+	rest time.Time          // when it was last put, if that will be asked for
 
-	cancels *canceller // nil if the user has one of his own, or under CloseConn
+	cancels *canceller // nil if the configuration has a handler of its own, or CloseConn
 
 	alarmed  bool // its failure may be others' too
 	readOnly bool // the server has refused a write
 
-	bound *boundKey // the key whose Keying has changed it
-	txs   []openTx  // see nest.go
+	bound     *binding // what a Keying has changed it for
+	txs       txStack  // open on a plain connection
+	sharedTxs []openTx // open on a shared one, the outermost first
 
-	rows []poolRows // made in a batch, not yet used
-	row  []poolRow
+	conns []Conn // handles made in a batch, not yet used; likewise rows and row
+	rows  []poolRows
+	row   []poolRow
 }
 
-// open connects. It runs in a helper of the supervisor's.
+// open connects, and returns a session that is fit for a borrower. It runs in a helper of
+// the supervisor's.
 func (p *Pool) open(ctx context.Context) (*session, error) {
 	c := p.config
 	cc := c.ConnConfig.Copy()
@@ -65,12 +69,12 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	}
 	opened = true
 	s.alarmed, s.readOnly = false, false // what hosts said that it was not connected to
-	s.met(conn)
+	s.setConn(conn)
 	return s, s.afterConnect(ctx)
 }
 
-// afterConnect runs the hook, and closes the session unless it comes out fit
-// for a borrower.
+// afterConnect runs the hook. It closes the session unless that comes out fit for a
+// borrower.
 func (s *session) afterConnect(ctx context.Context) error {
 	hook := s.pool.config.AfterConnect
 	if hook == nil {
@@ -96,13 +100,13 @@ func (s *session) afterConnect(ctx context.Context) error {
 
 var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, busy or in a transaction")
 
-// met gives a session its connection.
-func (s *session) met(conn *pgx.Conn) {
+// setConn attaches conn to s.
+func (s *session) setConn(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
 	s.conn, s.raw, s.dead, s.peek, s.rest = conn, raw, make(chan struct{}), newPeeker(raw), time.Now()
 }
 
-// rawConn is the socket below TLS, whose own Close can block for seconds.
+// rawConn returns the socket below TLS, whose own Close can block for seconds.
 func rawConn(pc *pgconn.PgConn) net.Conn {
 	raw := pc.Conn()
 	if t, ok := raw.(*tls.Conn); ok {
@@ -111,8 +115,8 @@ func rawConn(pc *pgconn.PgConn) net.Conn {
 	return raw
 }
 
-// close has the hook say its goodbye, and then the session. Whatever the hook
-// does, the socket is closed at the end of ctx.
+// close runs the BeforeClose hook, and closes the session. Whatever the hook does, the
+// socket is closed at the end of ctx.
 func (p *Pool) close(ctx context.Context, s *session) error {
 	if hook := p.config.BeforeClose; hook != nil {
 		defer s.hangUp()
@@ -123,9 +127,9 @@ func (p *Pool) close(ctx context.Context, s *session) error {
 	return s.close(ctx)
 }
 
-// close says goodbye and waits for the server's end of the connection, because
-// until then PostgreSQL counts it against max_connections. When ctx ends the
-// socket is closed in any case.
+// close tells the server, and waits until that has closed its end: until then PostgreSQL
+// counts the connection against max_connections. At the end of ctx the socket is closed
+// in any case.
 func (s *session) close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.hangUp)
 	defer stop()
@@ -142,14 +146,14 @@ func (s *session) close(ctx context.Context) error {
 	if err := pc.Frontend().Flush(); err == nil {
 		_, _ = io.Copy(io.Discard, s.raw)
 	}
-	// pgx would write its own goodbye, and under TLS wait for that.
+	// pgx would send a Terminate of its own, and under TLS wait for that.
 	s.hangUp()
 	_ = s.conn.Close(ctx)
 	return ctx.Err()
 }
 
-// awaitCleanup is for a connection that pgx is closing in the background: it
-// cancels the statement first, which could take it 15 seconds.
+// awaitCleanup waits for pgx, which closes the connection in the background: it cancels
+// the statement first, which can take 15 seconds. At the end of ctx the socket is closed.
 func (s *session) awaitCleanup(ctx context.Context) error {
 	select {
 	case <-s.conn.PgConn().CleanupDone():
@@ -168,7 +172,7 @@ func (s *session) hangUp() {
 	s.die()
 }
 
-// revoked is ErrRevoked for who uses a session that was killed.
+// revoked returns ErrRevoked once the session was killed.
 func (s *session) revoked() error {
 	select {
 	case <-s.dead:
@@ -178,13 +182,13 @@ func (s *session) revoked() error {
 	}
 }
 
-// grace is how long a session that was killed, or never lent, waits for the
-// server to take notice.
+// grace is how long the pool waits for the server to notice the end of a session that was
+// killed, or never lent.
 const grace = 200 * time.Millisecond
 
-// kill closes the socket under whoever uses it, and has the server cancel the
-// statement, which would go on without its client. It may be called at any
-// moment from any goroutine.
+// kill closes the socket, also while it is in use, and has the server cancel the
+// statement, which would go on without its client. It may be called at any moment from
+// any goroutine.
 func (s *session) kill() {
 	close(s.dead) // the supervisor kills once
 	_ = s.raw.Close()
@@ -194,7 +198,7 @@ func (s *session) kill() {
 	s.die()
 }
 
-// permanent says that trying again cannot help: authentication failed, or the
+// permanent reports whether trying again cannot help: authentication failed, or the
 // database is not there.
 func permanent(err error) bool {
 	var e *pgconn.PgError

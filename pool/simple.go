@@ -3,8 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-
-	"github.com/pgactor/pgactor/actor"
 )
 
 // Simple is psycopg2's SimpleConnectionPool: for one goroutine at a time. A get
@@ -16,11 +14,10 @@ type Simple struct{ pool *Pool }
 // NewSimple makes a Simple pool; the arguments and errors are those of
 // [NewThreaded].
 func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*Simple, error) {
-	p, err := NewThreaded(ctx, minconn, maxconn, connString)
+	p, err := open(ctx, minconn, maxconn, connString, true)
 	if err != nil {
 		return nil, err
 	}
-	p.alone = make(chan struct{}, 1)
 	return &Simple{p}, nil
 }
 
@@ -32,7 +29,7 @@ func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) 
 		return nil, err
 	}
 	defer s.pool.leave()
-	return s.pool.get(ctx, asked(actor.NoWait, opts))
+	return s.pool.GetConn(ctx, opts...)
 }
 
 // PutConn gives a connection back; see [Pool.PutConn].

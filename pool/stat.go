@@ -4,22 +4,26 @@ import (
 	"time"
 
 	"github.com/pgactor/pgactor/actor"
+	"github.com/pgactor/pgactor/actor/keyed"
 )
 
 // Stat is a snapshot of how a pool stands, with pgxpool's methods and a few
 // more. Counts of acquires lag by the connections that are lent.
-type Stat struct{ actor actor.Stat }
+type Stat struct {
+	actor actor.Stat
+	keyed keyed.Stat
+}
 
 // Stat tells how the pool stands. The supervisor answers at once, whatever
 // borrowers are doing; after the end it is the last word.
-func (p *Pool) Stat() *Stat { return &Stat{p.desk.Stat()} }
+func (p *Pool) Stat() *Stat { return &Stat{p.desk.Stat(), p.keys.Stat()} }
 
 // Actor is all that the supervisor knows.
 func (s *Stat) Actor() actor.Stat { return s.actor }
 
 // AcquireCount is how many connections have been acquired so far, also those that
 // PrepareConn then refused.
-func (s *Stat) AcquireCount() int64 { return int64(s.actor.Leases) }
+func (s *Stat) AcquireCount() int64 { return int64(s.actor.Leases + s.keyed.Holds - s.keyed.Fetched) }
 
 // AcquireDuration is how long they have waited in all: the time of a get that
 // found an idle connection is not counted.
@@ -73,8 +77,11 @@ func (s *Stat) RevokedCount() int64 { return int64(s.actor.Revoked) }
 func (s *Stat) LeakedCount() int64 { return int64(s.actor.Leaked) }
 
 // WaitingAcquires is how many gets wait now. pgxpool has no such number.
-func (s *Stat) WaitingAcquires() int32 { return int32(s.actor.Waiting) }
+func (s *Stat) WaitingAcquires() int32 { return int32(s.actor.Waiting + s.keyed.Waiting) }
 
 // ClosingConns is how many connections are being closed; they count against
 // MaxConns until the server has let go of them. pgxpool has no such number.
 func (s *Stat) ClosingConns() int32 { return int32(s.actor.Closing) }
+
+// BoundKeys is how many keys have a connection. pgxpool has no such number.
+func (s *Stat) BoundKeys() int32 { return int32(s.keyed.Keys) }

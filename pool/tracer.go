@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/pgactor/pgactor/actor"
 )
 
 // An AcquireTracer is told of every get, if it is the Tracer of
@@ -27,9 +26,9 @@ type TraceAcquireEndData struct {
 	Err  error
 }
 
-// A ReleaseTracer is told of every put of a [Conn] (not of what PutKey puts, or a
-// context has ended), if it is the Tracer of
-// Config.ConnConfig. It is called in the borrower's goroutine.
+// A ReleaseTracer is told of every connection that goes back, whatever ended its lease, if
+// it is the Tracer of Config.ConnConfig. It is called by the goroutine that puts it, or,
+// for a lease that its context ended, by one of the pool's.
 type ReleaseTracer interface {
 	// TraceRelease is called when a put begins.
 	TraceRelease(pool *Pool, data TraceReleaseData)
@@ -40,19 +39,18 @@ type TraceReleaseData struct {
 	Conn *pgx.Conn
 }
 
-// tracers are told, one after the other.
+// tracers has those that are told, in their order.
 type tracers struct {
 	acquire []AcquireTracer
 	release []ReleaseTracer
 }
 
-// traced is a get of which tracers are told.
-func (p *Pool) traced(ctx context.Context, r actor.Request) (*Conn, error) {
+// traced calls get, and tells the tracers of its begin and end.
+func (p *Pool) traced(ctx context.Context, get func(context.Context) (*Conn, error)) (*Conn, error) {
 	for _, t := range p.tracers.acquire {
-		ctx = t.TraceAcquireStart(ctx, p.whole(), TraceAcquireStartData{})
+		ctx = t.TraceAcquireStart(ctx, p, TraceAcquireStartData{})
 	}
-	lease, err := p.desk.GetWith(ctx, r)
-	c := (*Conn)(lease)
+	c, err := get(ctx)
 	kept := false
 	defer c.releaseUnless(&kept) // if a tracer panics
 	data := TraceAcquireEndData{Conn: c.traced(), Err: err}
@@ -60,13 +58,13 @@ func (p *Pool) traced(ctx context.Context, r actor.Request) (*Conn, error) {
 		data.Err = endedError(ctx)
 	}
 	for _, t := range p.tracers.acquire {
-		t.TraceAcquireEnd(ctx, p.whole(), data)
+		t.TraceAcquireEnd(ctx, p, data)
 	}
 	kept = true
 	return c, err
 }
 
-// traced is the connection for a tracer, which is not to use it.
+// traced returns the connection for a tracer, which must not use it.
 func (c *Conn) traced() *pgx.Conn {
 	if s := c.session(); s != nil {
 		return s.conn
@@ -74,19 +72,11 @@ func (c *Conn) traced() *pgx.Conn {
 	return nil
 }
 
-// traceRelease tells tracers of a put. If one panics, the connection is put all
-// the same.
-func (p *Pool) traceRelease(c *Conn) {
-	told := false
-	defer func() {
-		if !told {
-			_ = c.lease().Put()
-		}
-	}()
+// tellRelease tells the release tracers of a connection that goes back.
+func (p *Pool) tellRelease(conn *pgx.Conn) {
 	for _, t := range p.tracers.release {
-		t.TraceRelease(p.whole(), TraceReleaseData{Conn: c.traced()})
+		t.TraceRelease(p, TraceReleaseData{Conn: conn})
 	}
-	told = true
 }
 
 // releaseUnless puts the connection back, unless it is kept for what the caller

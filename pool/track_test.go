@@ -48,7 +48,7 @@ func TestDeadlockErrorNamesTheHolders(t *testing.T) {
 	}
 	require.ErrorIs(t, failed, context.DeadlineExceeded)
 	require.ErrorIs(t, failed, pool.ErrExhausted)
-	for _, want := range []string{"2 leased of 2", "TestDeadlockErrorNamesTheHolders.func", "track_test.go:", "(orders)", "(invoices)"} {
+	for _, want := range []string{"2 of 2 in use", "TestDeadlockErrorNamesTheHolders.func", "track_test.go:", "(orders)", "(invoices)"} {
 		require.ErrorContains(t, failed, want)
 	}
 	var w *pool.WaitError
@@ -106,7 +106,7 @@ func TestSimpleExhaustedNamesTheHolder(t *testing.T) {
 	require.ErrorIs(t, err, pool.ErrExhausted)
 	var e *pool.ExhaustedError
 	require.ErrorAs(t, err, &e)
-	require.ErrorContains(t, err, "1 leased of 1")
+	require.ErrorContains(t, err, "1 of 1 in use")
 	require.ErrorContains(t, err, "pool_test.get rig_test.go:")
 	var left *pool.CloseError
 	require.ErrorAs(t, s.CloseAll(background(t)), &left)

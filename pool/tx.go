@@ -14,54 +14,57 @@ import (
 // that. It is for one goroutine at a time, and implements [pgx.Tx]: see there
 // for its methods.
 //
-// Without its lease its methods would reach the next borrower's transaction:
-// pgx knows only the connection. They answer pgx.ErrTxClosed instead, and
-// ErrNotLeased too if the connection was put before the transaction ended.
+// After its end they return pgx.ErrTxClosed, and ErrNotLeased too if the connection was
+// put before the transaction ended. They never reach the next borrower's transaction.
 type Tx struct {
-	tx    pgx.Tx
-	conn  *Conn
-	owner bool          // puts conn back at its end
-	left  chan struct{} // if it is shared, cap 1: a token inside says that it has ended, or is left to the pool
-	ended bool          // if it is not
+	tx   pgx.Tx // pgx's own, which knows only the connection
+	conn *Conn
+	life txLife
 }
 
-// errTxPut is the answer of a transaction whose connection was put without it.
+// A txLife is what a [Tx] does differently on a plain connection, see [plainTx], and on a
+// shared one, see [sharedTx].
+type txLife interface {
+	// live returns an error once the transaction has ended.
+	live() error
+
+	// use begins a use of the connection in the transaction.
+	use(ctx context.Context) (use, error)
+
+	// finish begins the last use: the transaction has ended, as far as the pool knows.
+	// Its end puts the connection back if the transaction owns it. If there is an error
+	// the rollback is left to the pool, unless it is ErrBusy.
+	finish(ctx context.Context) (use, error)
+
+	// leave ends the transaction, and leaves the rollback to the pool.
+	leave() error
+}
+
+// errTxPut is the error of a transaction whose connection was put before its end.
 var errTxPut = fmt.Errorf("%w: %w", ErrNotLeased, pgx.ErrTxClosed)
 
-// live is an error once the transaction has ended, or its connection is put back. Of
-// one that is shared only the session knows whether it is still open.
-func (t *Tx) live() error {
-	switch {
-	case t.ended || len(t.left) > 0:
-		return pgx.ErrTxClosed
-	case !t.conn.shared() && t.conn.session() == nil:
-		return errTxPut
-	default:
-		return nil
+// begin begins a transaction. With owner, its end puts the connection back, or else the
+// failure to begin it does.
+func (c *Conn) begin(ctx context.Context, owner bool, opts pgx.TxOptions) (pgx.Tx, error) {
+	u, err := c.use(ctx, owner)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// use is the connection's, for a transaction that is live.
-func (t *Tx) use(ctx context.Context) (u use, err error) {
-	if err := t.live(); err != nil {
-		return u, err
+	defer u.end()
+	if u.ctx.Err() != nil { // pgx would close the connection
+		return nil, fmt.Errorf("begin: %w", endedError(u.ctx))
 	}
-	u, err = t.conn.use(ctx, false)
-	switch {
-	case errors.Is(err, ErrNotLeased), errors.Is(err, ErrRolledBack):
-		return u, fmt.Errorf("%w: %w", err, pgx.ErrTxClosed)
-	case err != nil:
-		return u, err
-	case t.conn.shared() && u.s.place(t.tx) < 0:
-		u.end()
-		return u, pgx.ErrTxClosed
+	t, err := c.lease.beginTx(u.ctx, u.s, opts)
+	if err != nil {
+		return nil, u.explain(err)
 	}
-	return u, nil
+	u.owner = false
+	return c.lease.newTx(c, u.s, t, owner), nil
 }
 
 // Begin begins a savepoint.
 func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,104 +73,50 @@ func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	if err != nil {
 		return nil, u.explain(err)
 	}
-	return u.s.opened(&Tx{tx: nested, conn: t.conn}), nil
+	return t.conn.lease.newTx(t.conn, u.s, nested, false), nil
 }
 
-// Commit commits, and puts the connection back if the transaction has it. With a
+// Commit commits, and puts the connection back if the transaction owns it. With a
 // ctx that has ended it rolls back, as Rollback does then, and returns ctx's error.
 // After the end it is an error that is pgx.ErrTxClosed, and safe.
 func (t *Tx) Commit(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return t.end(ctx, t.tx.Commit)
+	if ctx.Err() != nil {
+		if err := t.life.leave(); err != nil {
+			return err
+		}
+		return fmt.Errorf("commit: %w", endedError(ctx))
 	}
-	if err := t.leave(); err != nil {
+	u, err := t.life.finish(ctx)
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("commit: %w", endedError(ctx))
+	defer u.end()
+	return u.explain(t.tx.Commit(u.ctx))
 }
 
-// Rollback rolls back, and puts the connection back if the transaction has it.
-// With a ctx that has ended, or while somebody else uses a shared connection, it
-// leaves the first to the pool, which does it before the connection is used again:
-// it costs nobody a connection, and is no error. After the end it is an error that is
+// Rollback rolls back, and puts the connection back if the transaction owns it.
+// With a ctx that has ended, or while another holder uses a shared connection, it
+// leaves the rollback to the pool, which does it before the connection is used again:
+// it costs no connection, and is no error. After the end it is an error that is
 // pgx.ErrTxClosed, and safe, so that it can be deferred.
 func (t *Tx) Rollback(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return t.leave()
+		return t.life.leave()
 	}
-	switch err := t.end(ctx, t.tx.Rollback); {
-	case errors.Is(err, ErrBusy):
-		return t.leave()
-	default:
-		return err
+	u, err := t.life.finish(ctx)
+	if errors.Is(err, ErrBusy) {
+		return t.life.leave()
 	}
-}
-
-func (t *Tx) end(ctx context.Context, how func(context.Context) error) error {
-	u, err := t.use(ctx)
 	if err != nil {
-		t.giveUp(err)
 		return err
 	}
-	u.owner = t.owner
 	defer u.end()
-	if !t.over() {
-		return pgx.ErrTxClosed
-	}
-	u.s.ended(t.tx)
-	return u.explain(how(u.ctx))
-}
-
-// giveUp is for a transaction that could not be ended, or was over already: it is left
-// to the pool, and its lease goes back all the same. If that has ended too, its end may
-// wait for a word.
-func (t *Tx) giveUp(err error) {
-	switch {
-	case errors.Is(err, ErrBusy): // it goes on
-	case t.conn.shared():
-		t.over()
-		if t.owner {
-			t.conn.Release()
-		}
-	case t.live() == nil:
-		_ = t.leave()
-	}
-}
-
-// over notes the end of the transaction. False: it had ended.
-func (t *Tx) over() bool {
-	if !t.conn.shared() {
-		t.ended = true
-		return true
-	}
-	select {
-	case t.left <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-// leave leaves the rollback to the next use of the connection, or to its put.
-func (t *Tx) leave() error {
-	if err := t.live(); err != nil {
-		return err
-	}
-	if !t.over() {
-		return pgx.ErrTxClosed
-	}
-	if !t.conn.shared() {
-		t.conn.session().leave(t.tx)
-	}
-	if t.owner {
-		t.conn.Release()
-	}
-	return nil
+	return u.explain(t.tx.Rollback(u.ctx))
 }
 
 // CopyFrom copies rows into a table.
 func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -178,20 +127,19 @@ func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []strin
 
 // SendBatch sends the statements of a batch.
 func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
 	kept := false
 	defer u.endUnless(&kept)
-	results := u.keepResults(t.tx.SendBatch(u.ctx, b))
-	kept = true
+	results, kept := u.keepResults(t.tx.SendBatch(u.ctx, b))
 	return results
 }
 
 // Prepare prepares a statement.
 func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +150,7 @@ func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDe
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
@@ -213,55 +161,31 @@ func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 
 // Query runs a query; the rows must be closed before the next statement.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return failed{err}, err
 	}
-	return u.query(func() (pgx.Rows, error) { return t.tx.Query(u.ctx, sql, args...) })
+	return u.query(t.tx, sql, args)
 }
 
 // QueryRow runs a query for one row; errors come from Scan.
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	u, err := t.use(ctx)
+	u, err := t.life.use(ctx)
 	if err != nil {
 		return failed{err}
 	}
-	return u.queryRow(func() pgx.Row { return t.tx.QueryRow(u.ctx, sql, args...) })
+	return u.queryRow(t.tx, sql, args)
 }
 
-// LargeObjects is of no use once the connection is put back; what it gave
-// before must not be used after that, since pgx offers no way to tell. Under a key
-// nobody keeps others from using the connection at the same time.
+// LargeObjects returns pgx's large objects. They are of no use once the transaction has
+// ended, and must not be used after that: pgx offers no way to tell. Under a key others
+// are not kept from using the connection at the same time.
 func (t *Tx) LargeObjects() pgx.LargeObjects {
-	if t.live() != nil || t.Conn() == nil {
+	if t.life.live() != nil || t.Conn() == nil {
 		return pgx.LargeObjects{}
 	}
 	return t.tx.LargeObjects()
 }
 
-// Conn is nil once the connection is put back, as [Conn.Conn] is.
+// Conn returns the connection itself, nil once it is put back, as [Conn.Conn] does.
 func (t *Tx) Conn() *pgx.Conn { return t.conn.Conn() }
-
-// begin begins a transaction. The owner of a connection puts it back at the end of
-// that, or of the attempt.
-func (c *Conn) begin(ctx context.Context, owner bool, opts pgx.TxOptions) (pgx.Tx, error) {
-	u, err := c.use(ctx, owner)
-	if err != nil {
-		return nil, err
-	}
-	defer u.end()
-	if u.ctx.Err() != nil { // pgx would close the connection
-		return nil, fmt.Errorf("begin: %w", endedError(u.ctx))
-	}
-	var t pgx.Tx
-	if c.shared() {
-		t, err = u.s.begin(u.ctx, opts)
-	} else {
-		t, err = u.s.conn.BeginTx(u.ctx, opts)
-	}
-	if err != nil {
-		return nil, u.explain(err)
-	}
-	u.owner = false
-	return u.s.opened(&Tx{tx: t, conn: c, owner: owner}), nil
-}

@@ -1,9 +1,11 @@
 package pool_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/require"
 )
@@ -87,3 +89,187 @@ func TestTxMethods(t *testing.T) {
 	require.NoError(t, c.QueryRow(ctx, "select count(*) from made").Scan(&n))
 	require.Equal(t, 2, n)
 }
+
+// Transactions whose rollback is left to the pool, in any order: it is done before the
+// next use of the connection, once, and costs no connection. What has ended on its own is
+// not rolled back.
+func TestTransactionsLeftToThePool(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	_, err := p.Exec(background(t), "create table t (i int)")
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		do   func(s *left)
+		want []int // committed at the end
+	}{
+		"a transaction": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			s.leave(tx)
+			s.insert(s.c, 2)
+		}, []int{2}},
+		"a savepoint": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			s.leave(s.begin(tx, 2))
+			s.insert(tx, 3)
+			require.NoError(s, tx.Commit(s.ctx))
+		}, []int{1, 3}},
+		"a savepoint, before the commit": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			s.leave(s.begin(tx, 2))
+			require.NoError(s, tx.Commit(s.ctx))
+		}, []int{1}},
+		"a savepoint, then the one around it": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			outer := s.begin(tx, 2)
+			s.leave(s.begin(outer, 4))
+			s.leave(outer)
+			require.NoError(s, tx.Commit(s.ctx))
+		}, []int{1}},
+		"a savepoint, then the one in it": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			outer := s.begin(tx, 2)
+			inner := s.begin(outer, 4)
+			s.leave(outer)
+			s.leave(inner)
+			require.NoError(s, tx.Commit(s.ctx))
+		}, []int{1}},
+		"a transaction, then the savepoint in it": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			inner := s.begin(tx, 2)
+			s.leave(tx)
+			s.leave(inner)
+			s.insert(s.c, 3)
+		}, []int{3}},
+		"a savepoint that went with the one around it": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			outer := s.begin(tx, 2)
+			inner := s.begin(outer, 3)
+			require.NoError(s, outer.Commit(s.ctx))
+			s.leave(inner)
+			require.NoError(s, tx.Commit(s.ctx))
+		}, []int{1, 2, 3}},
+		"a transaction that a statement has ended": {func(s *left) {
+			tx := s.begin(s.c, 1)
+			s.insert(s.c, 2)
+			_, err := s.c.Exec(s.ctx, "commit")
+			require.NoError(s, err)
+			next := s.begin(s.c, 3)
+			s.leave(tx)
+			s.insert(next, 4)
+			require.NoError(s, next.Commit(s.ctx))
+		}, []int{1, 2, 3, 4}},
+		"a transaction that a statement ends on the bare connection": {func(s *left) {
+			s.leave(s.begin(s.c, 1))
+			_, err := s.c.Conn().Exec(s.ctx, "commit")
+			require.NoError(s, err)
+			s.insert(s.c, 2)
+		}, []int{1, 2}},
+		"a transaction, before the put": {func(s *left) {
+			s.leave(s.begin(s.c, 1))
+		}, []int{}},
+		"a savepoint, before the put": {func(s *left) {
+			s.leave(s.begin(s.begin(s.c, 1), 2))
+		}, []int{}},
+		"a transaction, and the next use has no time": {func(s *left) {
+			s.leave(s.begin(s.c, 1))
+			require.ErrorIs(s, s.c.Ping(ended()), context.Canceled)
+			s.insert(s.c, 2)
+		}, []int{2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := background(t)
+			_, err := p.Exec(ctx, "truncate t")
+			require.NoError(t, err)
+			before := backend(t, p)
+			c := get(t, p)
+			defer c.Release()
+			row.do(&left{t, ctx, c})
+			c.Release()
+			next := get(t, p)
+			defer next.Release()
+			tx, err := next.Begin(ctx) // a transaction of its own, whatever the last borrower left
+			require.NoError(t, err)
+			rows, _ := tx.Query(ctx, "select i from t order by i")
+			got, err := pgx.CollectRows(rows, pgx.RowTo[int])
+			require.NoError(t, err)
+			require.Equal(t, row.want, got)
+			require.NoError(t, tx.Rollback(ctx))
+			next.Release()
+			require.Equal(t, before, backend(t, p), "no connection was lost")
+		})
+	}
+}
+
+// A rollback left to the pool that fails costs the connection: the transaction must not be
+// committed by what comes next.
+func TestTransactionLeftToThePoolThatCannotBeRolledBack(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	ctx := background(t)
+	_, err := p.Exec(ctx, "create table t (i int)")
+	require.NoError(t, err)
+	c := get(t, p)
+	defer c.Release()
+	s := &left{t, ctx, c}
+	tx := s.begin(c, 1)
+	savepoint := s.begin(tx, 2)
+	_, err = tx.Exec(ctx, "release savepoint sp_1")
+	require.NoError(t, err)
+	s.leave(savepoint)
+	require.ErrorContains(t, tx.Commit(ctx), "does not exist")
+	require.ErrorIs(t, tx.Commit(ctx), pgx.ErrTxClosed)
+	require.Error(t, c.Ping(ctx))
+	c.Release()
+	var n int
+	require.NoError(t, p.QueryRow(ctx, "select count(*) from t").Scan(&n))
+	require.Zero(t, n)
+}
+
+// A transaction on a shared connection that a statement has ended cannot reach the next
+// one, which another holder has begun.
+func TestSharedTxThatAStatementHasEnded(t *testing.T) {
+	p, _ := threaded(t, 1, 1)
+	ctx := background(t)
+	mine, other := get(t, p, pool.WithKey("k")), get(t, p, pool.WithKey("k"))
+	defer mine.Release()
+	defer other.Release()
+	tx, err := mine.Begin(ctx)
+	require.NoError(t, err)
+	_, err = other.Exec(ctx, "commit")
+	require.NoError(t, err)
+	next, err := other.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "create table stray (i int)")
+	require.ErrorIs(t, err, pgx.ErrTxClosed)
+	require.ErrorIs(t, tx.Rollback(ctx), pgx.ErrTxClosed)
+	_, err = next.Exec(ctx, "create table kept (i int)")
+	require.NoError(t, err)
+	require.NoError(t, next.Commit(ctx))
+	_, err = other.Exec(ctx, "select from kept")
+	require.NoError(t, err, "the next transaction was committed, not rolled back")
+}
+
+// left is a connection on which transactions are left to the pool.
+type left struct {
+	*testing.T
+	ctx context.Context
+	c   *pool.Conn
+}
+
+// begin begins a transaction on d, in which i is inserted.
+func (s *left) begin(d interface {
+	Begin(context.Context) (pgx.Tx, error)
+}, i int) pgx.Tx {
+	tx, err := d.Begin(s.ctx)
+	require.NoError(s, err)
+	s.insert(tx, i)
+	return tx
+}
+
+func (s *left) insert(d interface {
+	Exec(context.Context, string, ...any) (pgconn.CommandTag, error)
+}, i int) {
+	_, err := d.Exec(s.ctx, "insert into t values ($1)", i)
+	require.NoError(s, err)
+}
+
+// leave leaves the rollback of tx to the pool.
+func (s *left) leave(tx pgx.Tx) { require.NoError(s, tx.Rollback(ended())) }

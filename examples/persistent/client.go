@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -78,39 +77,36 @@ func (c client) writeAndSee(ctx context.Context, tenant string) error {
 	return err
 }
 
-// seen is how much a tenant sees.
-type seen struct{ invoices, entries int }
-
 // see reads all that a tenant is shown, which must be its own.
-func (c client) see(ctx context.Context, tenant string) (seen, error) {
-	var list []invoice
-	var texts []string
-	err := errors.Join(
-		c.call(ctx, tenant, "GET", "/invoices", nil, http.StatusOK, &list),
-		c.call(ctx, tenant, "GET", "/journal", nil, http.StatusOK, &texts))
-	if err != nil {
-		return seen{}, err
+func (c client) see(ctx context.Context, tenant string) (b books, err error) {
+	if err := c.call(ctx, tenant, "GET", "/books", nil, http.StatusOK, &b); err != nil {
+		return b, err
 	}
-	s := seen{len(list), len(texts)}
-	for _, i := range list {
-		texts = append(texts, i.Customer)
+	for _, i := range b.Invoices {
+		err = cmp.Or(err, ownedBy(tenant, i.Customer))
 	}
-	for _, text := range texts {
-		if !strings.HasSuffix(text, " of "+tenant) {
-			return seen{}, fmt.Errorf("%s sees what is not its own: %q", tenant, text)
-		}
+	for _, entry := range b.Journal {
+		err = cmp.Or(err, ownedBy(tenant, entry))
 	}
-	return s, nil
+	return b, err
+}
+
+func ownedBy(tenant, text string) error {
+	if !strings.HasSuffix(text, " of "+tenant) {
+		return fmt.Errorf("%s sees what is not its own: %q", tenant, text)
+	}
+	return nil
 }
 
 // look has a tenant see n invoices and as many entries in the journal.
 func (c client) look(ctx context.Context, tenant string, n int) error {
-	s, err := c.see(ctx, tenant)
+	b, err := c.see(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	if s != (seen{n, n}) {
-		return fmt.Errorf("%s sees %d invoices and %d entries in the journal, and should see %d", tenant, s.invoices, s.entries, n)
+	if len(b.Invoices) != n || len(b.Journal) != n {
+		return fmt.Errorf("%s sees %d invoices and %d entries in the journal, and should see %d",
+			tenant, len(b.Invoices), len(b.Journal), n)
 	}
 	fmt.Fprintf(c.out, "%s sees its %d invoices, its %d entries in the journal, and nothing else\n", tenant, n, n)
 	return nil

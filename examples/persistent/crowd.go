@@ -5,25 +5,23 @@ import (
 	"sync/atomic"
 )
 
-// A crowd is a book whose first callers wait for each other, until there is one
-// for each connection. Each comes in a transaction: then no connection is left, and
-// all of them need one to go on. With a pool that lends another for each get they
-// would wait for ever.
+// A crowd has requests wait for each other, until there is one for each connection. Each
+// comes in a transaction: then no connection is left, and all of them need one to go on.
+// With a pool that lends another for each get they would wait for ever.
 type crowd struct {
-	book
 	came     atomic.Int64
 	complete chan struct{}
 }
 
-func newCrowd(b book) *crowd { return &crowd{book: b, complete: make(chan struct{})} }
+func newCrowd() *crowd { return &crowd{complete: make(chan struct{})} }
 
-func (c *crowd) Add(ctx context.Context, i invoice) error {
+func (c *crowd) meet(ctx context.Context) error {
 	if c.came.Add(1) == connections {
 		close(c.complete)
 	}
 	select {
 	case <-c.complete:
-		return c.book.Add(ctx, i)
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

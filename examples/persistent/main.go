@@ -6,10 +6,10 @@
 // starts a throwaway PostgreSQL of its own.
 //
 //   - main.go starts and ends it all.
-//   - server.go has the middleware, which gives each request its identity, and the
-//     handlers.
+//   - server.go has the middleware, which gives each request an identity and holds its
+//     connection, and the handlers.
 //   - repo.go has the repositories, which know only an interface.
-//   - profile.go gives connections the tenants' roles.
+//   - profile.go gives connections the tenants' roles, and refuses them to others.
 //   - schema.go makes the tenants' roles and tables.
 //   - client.go sends the requests and checks the answers; crowd.go sees to it that
 //     they meet.
@@ -87,9 +87,7 @@ func demonstrate(ctx context.Context, p *persistent.Pool, roles map[string]strin
 	if err != nil {
 		return err
 	}
-	s := newService(p, roles)
-	s.invoices = newCrowd(s.invoices)
-	server := &http.Server{Handler: s.routes()}
+	server := &http.Server{Handler: newService(p, roles).routes()}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 

@@ -11,19 +11,21 @@ import (
 // tenantRole is the key of the role of a request's tenant in its context.
 type tenantRole struct{}
 
-var errNoTenant = errors.New("the context carries no tenant")
-
-// profile gives the connection of a request the role of its tenant, before the
-// request gets it, and takes the role away before anybody else does. If that
-// fails the pool resets the whole session, or closes the connection. A program
-// whose requests leave more behind, such as settings or temporary tables, leaves
-// OnUnbind out: then the session is reset each time.
+// profile gives the connection of a request the role of its tenant, before the request
+// gets it, and takes the role away before anybody else does. If that fails the pool
+// resets the whole session, or closes the connection. A program whose requests leave more
+// behind, such as settings or temporary tables, leaves OnUnbind out: then the session is
+// reset each time.
 var profile = persistent.Profile{
-	OnBind: func(ctx context.Context, _ any, conn *pgx.Conn) error {
+	// A connection with the role of one tenant is refused to a context of another.
+	Tenant: func(ctx context.Context) (any, error) {
 		role, ok := ctx.Value(tenantRole{}).(string)
 		if !ok {
-			return errNoTenant // or it would read as the login user, who sees all
+			return nil, errors.New("the context carries no tenant") // the login user sees all
 		}
+		return role, nil
+	},
+	OnBind: func(ctx context.Context, role any, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "select set_config('role', $1, false)", role) // SET ROLE takes no parameter
 		return err
 	},

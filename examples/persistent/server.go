@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,40 +16,30 @@ import (
 // patience is how long a request may take.
 const patience = 20 * time.Second
 
-// A book is what the handlers know of the invoices.
-type book interface {
-	Add(ctx context.Context, i invoice) error
-	List(ctx context.Context) ([]invoice, error)
-}
-
+// A service serves the requests of all tenants.
 type service struct {
 	pool     *persistent.Pool
 	roles    map[string]string // of the tenants
-	invoices book
+	invoices invoices
 	journal  journal
-	requests atomic.Int64
+	meet     func(ctx context.Context) error // called in the transaction of each invoice, see crowd
 }
 
 func newService(p *persistent.Pool, roles map[string]string) *service {
 	j := journal{p}
-	return &service{pool: p, roles: roles, invoices: invoices{p, j}, journal: j}
+	return &service{pool: p, roles: roles, invoices: invoices{p, j}, journal: j, meet: newCrowd().meet}
 }
 
 func (s *service) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /invoices", s.addInvoice)
-	mux.HandleFunc("GET /invoices", list(s.invoices.List))
-	mux.HandleFunc("GET /journal", list(s.journal.entries))
+	mux.HandleFunc("GET /books", s.showBooks)
 	return s.identify(mux)
 }
 
-// requestID is the identity of a request. As a type of its own it equals no
-// identity that other code may use.
-type requestID int64
-
-// identify is the middleware: all that is done with the context of a request is
-// done on one connection, that of the request. At the end of the request its
-// context ends too, and what a handler has forgotten to put is put then.
+// identify is the middleware: all that is done with the context of a request is done on
+// one connection, from the first statement to the end of the request. A request without a
+// statement takes none.
 func (s *service) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		role, ok := s.roles[r.Header.Get("Tenant")] // for real: a login, not just a name
@@ -58,32 +47,44 @@ func (s *service) identify(next http.Handler) http.Handler {
 			http.Error(w, "unknown tenant", http.StatusUnauthorized)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), tenantRole{}, role), patience)
 		defer cancel()
-		ctx = context.WithValue(ctx, tenantRole{}, role)
-		ctx = persistent.WithIdentity(ctx, requestID(s.requests.Add(1)))
+		ctx, release := s.pool.Hold(persistent.NewIdentity(ctx))
+		defer release()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// addInvoice hands its transaction to nobody: what the repositories do under the
-// identity of the request is done in it.
+// addInvoice hands its transaction to nobody: what the repositories do with its context
+// is done in it.
 func (s *service) addInvoice(w http.ResponseWriter, r *http.Request) {
 	var i invoice
 	if err := json.NewDecoder(r.Body).Decode(&i); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	err := pgx.BeginFunc(r.Context(), s.pool, func(pgx.Tx) error { return s.invoices.Add(r.Context(), i) })
-	answer(w, r, i, err)
+	answer(w, r, i, s.pool.InTx(r.Context(), pgx.TxOptions{}, func(ctx context.Context) error {
+		if err := s.meet(ctx); err != nil {
+			return err
+		}
+		return s.invoices.Add(ctx, i)
+	}))
 }
 
-// list is a handler that answers with all that read returns.
-func list[T any](read func(context.Context) ([]T, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		all, err := read(r.Context())
-		answer(w, r, all, err)
-	}
+// books are all that a tenant is shown.
+type books struct {
+	Invoices []invoice
+	Journal  []string
+}
+
+// showBooks sends two statements outside a transaction. Both are on the connection of the
+// request, which has got its role once.
+func (s *service) showBooks(w http.ResponseWriter, r *http.Request) {
+	var b books
+	var err, failed error
+	b.Invoices, err = s.invoices.List(r.Context())
+	b.Journal, failed = s.journal.entries(r.Context())
+	answer(w, r, b, errors.Join(err, failed))
 }
 
 func answer(w http.ResponseWriter, r *http.Request, body any, err error) {

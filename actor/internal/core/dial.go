@@ -23,8 +23,20 @@ func (m *Machine) wanted(now time.Duration) bool {
 	if m.pause.on {
 		return false
 	}
+	demand := m.demand()
+	return demand > 0 && demand > m.kept.len()+m.coming(now) || m.belowMinimum() && m.mayFill(now)
+}
+
+// demand is the number of waiters for which there may be a dial. A waiter that has not
+// told the machine yet is about to, with the context whose values its dial shall carry.
+// While the line is full no waiter tells.
+func (m *Machine) demand() int {
 	waiting := m.fx.Waiting()
-	return waiting > 0 && waiting > m.kept.len()+m.coming(now) || m.belowMinimum() && m.mayFill(now)
+	if !m.isFull {
+		m.told = min(m.told, waiting)
+		return m.told
+	}
+	return waiting
 }
 
 // mayDial reports whether another dial is allowed: there is room, not too many dials

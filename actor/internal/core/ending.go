@@ -65,6 +65,7 @@ func (m *Machine) Force(now time.Duration) {
 			held := time.Duration(0)
 			if known {
 				held = now - since
+				m.tally(sl)
 			}
 			m.revoke(now, sl, ReasonClosing, held)
 			if known {

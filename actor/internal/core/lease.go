@@ -6,10 +6,19 @@ import "time"
 // time, and when the layer above asks for it. The resource is killed under its user. The
 // slot is nobody's from then on: a put that comes later changes nothing.
 
-// Kill revokes the lease of sl at the request of the layer that holds it.
+// Kill revokes the lease of sl at the request of its holder, who no longer touches it.
 func (m *Machine) Kill(now time.Duration, sl *Slot, why Reason, held time.Duration) {
 	if sl.state == Out {
+		m.tally(sl)
 		m.revoke(now, sl, why, held)
+	}
+}
+
+// Overdue revokes the lease of sl because a function that its holder called ignores its
+// context.
+func (m *Machine) Overdue(now time.Duration, sl *Slot) {
+	if sl.state == Out {
+		m.revoke(now, sl, ReasonOverdue, 0)
 	}
 }
 
@@ -49,6 +58,7 @@ func (m *Machine) revokeOverlong(now time.Duration) {
 			continue
 		}
 		if ends := since + m.cfg.MaxLease; now >= ends {
+			m.tally(sl) // with its card in hand nobody else touches it
 			m.revoke(now, sl, ReasonHeld, now-since)
 		} else {
 			m.overlong = min(m.overlong, ends)

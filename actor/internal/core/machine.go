@@ -23,6 +23,7 @@ type Machine struct {
 	overlong   time.Duration // no lease lasts too long before
 	sweep      bool          // something idle may be recalled
 	isFull     bool          // waiters do not wake the machine
+	told       int           // of those that wait, so many have: see demand
 	again      bool          // the line had no room for an answer: settle once more, soon
 	shrunk     bool          // the limit was lowered: gets that do not wait for a borrower may have to
 
@@ -140,8 +141,11 @@ func (m *Machine) keep(sl *Slot) {
 	m.kept.push(sl)
 }
 
-// Waits is the news that a get found nothing idle and waits.
-func (m *Machine) Waits() { m.surplus.waited = true }
+// Waits is the news of a get that found nothing idle and waits.
+func (m *Machine) Waits() {
+	m.told++
+	m.surplus.waited = true
+}
 
 // Sweep is the news that a recalled slot lies idle.
 func (m *Machine) Sweep() { m.sweep = true }

@@ -39,11 +39,13 @@ func (m *Machine) refuse(most int, r Refusal, err error) bool {
 // Admit decides whether one more get may wait, where that is limited. The caller then
 // joins the line on the get's behalf before it does anything else.
 func (m *Machine) Admit(now time.Duration) (ok bool, why Refusal, err error) {
-	if ok, why, err = m.admit(now); !ok {
-		m.stats.Refused++
-		m.tell(Event{Kind: EventRefused, Refusal: why, Err: err})
+	if ok, why, err = m.admit(now); ok {
+		m.Waits()
+		return true, 0, nil
 	}
-	return ok, why, err
+	m.stats.Refused++
+	m.tell(Event{Kind: EventRefused, Refusal: why, Err: err})
+	return false, why, err
 }
 
 func (m *Machine) admit(now time.Duration) (ok bool, why Refusal, err error) {

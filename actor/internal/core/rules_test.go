@@ -248,7 +248,7 @@ func (w *world) checkIdle() {
 		}
 	}
 	if m.cfg.MaxIdle > 0 && !m.pressed() && m.idle() > m.cfg.MaxIdle {
-		w.fail("%d are idle, %d may be", m.idle(), m.cfg.MaxIdle)
+		w.fail("%d are idle, %d kept, %d may be", m.idle(), m.kept.len(), m.cfg.MaxIdle)
 	}
 	if w.full != m.isFull || w.full && !m.end.closing && !m.full(w.now) {
 		w.fail("the line is full: %v, it says %v", w.full, m.isFull)

@@ -38,9 +38,9 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 		m.finish(now)
 		return m.deadline(now)
 	}
-	if m.excess() > 0 {
+	for m.excess() > 0 && m.kept.len() > 0 {
 		m.shedExcess(now)
-		m.arrangeGate(now) // the last one too many may be closed by now
+		m.arrangeGate(now) // the last one too many may be closed by now, or a late put have come
 	}
 
 	// 4. Give what is kept to the waiters, and what is left to the idle ones.
@@ -85,9 +85,12 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 	if full := m.full(now); full != m.isFull {
 		m.isFull = full
 		m.fx.SetFull(full)
-		m.again = m.again || !full && m.fx.Waiting() > 0
+		m.told = m.fx.Waiting() // those that found the line full
+		m.again = m.again || !full && m.told > 0
 	}
-	m.again = m.again || !m.shut && m.kept.len() > 0 && m.fx.Waiting() > 0
+	if !m.shut && m.kept.len() > 0 { // what step 7 could not lay back is for step 4
+		m.again = m.again || m.fx.Waiting() > 0 || m.cfg.MaxIdle > 0 && m.idle() > m.cfg.MaxIdle
+	}
 	return m.deadline(now)
 }
 

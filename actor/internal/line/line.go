@@ -31,6 +31,10 @@ type Owner[T any] struct {
 	// be given since the gate is shut. A get under way may call it after End.
 	Bring func(v T)
 
+	// Passed, if not nil, is told of a value that a get has passed on, as a put does: one
+	// that came too late for it. The get no longer owns v.
+	Passed func(v T)
+
 	// Step, if not nil, is called before each operation on a channel that others can
 	// observe. Tests use it to make one order of steps happen; it is nil otherwise.
 	Step func(Step)
@@ -180,6 +184,8 @@ func (l *Line[T]) leave(why error) (none T, err error) {
 func (l *Line[T]) pass(v T) {
 	if rest, ok := l.Give(v); !ok {
 		l.owner.Bring(rest)
+	} else if l.owner.Passed != nil {
+		l.owner.Passed(v)
 	}
 }
 

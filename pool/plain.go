@@ -1,0 +1,91 @@
+package pool
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pgactor/pgactor/actor"
+)
+
+// A plain lease is that of a connection's only borrower.
+type plain struct{ lease *actor.Lease[*session] }
+
+// connBatch is how many handles are made at once, as leases are.
+const connBatch = 64
+
+// newConn makes the handle of a plain lease.
+func (p *Pool) newConn(l *actor.Lease[*session]) *Conn {
+	if p.config.TrackLeases { // a batch would keep a leaked handle reachable
+		return &Conn{pool: p, lease: plain{l}}
+	}
+	s := l.Value()
+	if len(s.conns) == 0 {
+		s.conns = make([]Conn, connBatch)
+	}
+	c := &s.conns[0]
+	s.conns = s.conns[1:]
+	c.pool, c.lease = p, plain{l}
+	return c
+}
+
+func (l plain) session() *session { return l.lease.Value() }
+
+func (l plain) expose() *session { return l.lease.Value() }
+
+func (l plain) put(o putOptions) error {
+	if o.key != nil {
+		return ErrWrongKey
+	}
+	if s := l.session(); s != nil && len(s.pool.tracers.release) > 0 {
+		l.tell(s)
+	}
+	if o.close {
+		return l.lease.Discard()
+	}
+	return l.lease.Put()
+}
+
+// tell tells the tracers of the put. If one of them panics, the connection is put all
+// the same.
+func (l plain) tell(s *session) {
+	told := false
+	defer func() {
+		if !told {
+			_ = l.lease.Put()
+		}
+	}()
+	s.pool.tellRelease(s.conn)
+	told = true
+}
+
+func (l plain) take() (*session, error) { return l.lease.Take() }
+
+func (l plain) begin(ctx context.Context) (*session, context.Context, error) {
+	s := l.session()
+	if s == nil {
+		return nil, nil, ErrNotLeased
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, nil, s.explain(ctx, err)
+	}
+	return s, ctx, nil
+}
+
+func (l plain) lasts(string) {} // there is nobody to tell
+
+func (l plain) lost() error {
+	if l.session() == nil {
+		return ErrNotLeased
+	}
+	return nil
+}
+
+func (l plain) end() {}
+
+func (l plain) beginTx(ctx context.Context, s *session, opts pgx.TxOptions) (pgx.Tx, error) {
+	return s.conn.BeginTx(ctx, opts)
+}
+
+func (l plain) sendBatch(ctx context.Context, s *session, b *pgx.Batch) pgx.BatchResults {
+	return s.conn.SendBatch(ctx, b)
+}

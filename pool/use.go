@@ -1,0 +1,89 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+)
+
+// A use is one use of a connection, from before a statement is sent until its results
+// are closed.
+type use struct {
+	conn  *Conn
+	s     *session
+	ctx   context.Context // of the statement
+	batch *batchResults   // the use is that of rows in these results
+	owner bool            // the end puts conn back
+	over  bool            // the use has ended, and everything else is zero
+}
+
+// use begins a use of the connection, which must be ended. The error is ErrNotLeased,
+// that of the rollback of what was left to the pool, or, on a shared connection, ErrBusy
+// or ErrRolledBack. If there is one, or a panic, an owner has put the connection back.
+func (c *Conn) use(ctx context.Context, owner bool) (use, error) {
+	if c == nil || c.lease == nil {
+		return use{}, ErrNotLeased
+	}
+	begun := false
+	if owner {
+		defer c.releaseUnless(&begun)
+	}
+	s, ctx, err := c.lease.begin(ctx)
+	if err != nil {
+		return use{}, err
+	}
+	begun = true
+	return use{conn: c, s: s, ctx: ctx, owner: owner}, nil
+}
+
+// lost returns an error if the use cannot go on: it has ended, or its connection was
+// put, or the results that it is part of were closed.
+func (u *use) lost() error {
+	switch {
+	case u.over:
+		return errOver
+	case u.batch != nil:
+		return u.batch.lost()
+	default:
+		return u.conn.lease.lost()
+	}
+}
+
+// errOver is the error of rows that no longer have a connection.
+var errOver = fmt.Errorf("%w: the rows are closed", ErrNotLeased)
+
+// end ends the use, and lets go of everything. Calling it again does nothing.
+func (u *use) end() {
+	ended := *u
+	*u = use{over: true}
+	if ended.over || ended.batch != nil {
+		return
+	}
+	ended.conn.lease.end()
+	if ended.owner {
+		ended.conn.Release()
+	}
+}
+
+// endUnless ends the use, unless it is kept for its results.
+func (u *use) endUnless(kept *bool) {
+	if !*kept {
+		u.end()
+	}
+}
+
+// explain completes the error of a statement of the use, which must not have ended.
+func (u *use) explain(err error) error { return u.s.explain(u.ctx, err) }
+
+// explain completes the error of a statement that was sent with ctx: by ErrRevoked if
+// the connection was revoked, and by the error of ctx if the server has cancelled the
+// statement. The caller must have the session.
+func (s *session) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	s.notice(err)
+	if revoked := s.revoked(); revoked != nil {
+		return fmt.Errorf("%w: %w", revoked, err)
+	}
+	return explainCancel(ctx, err)
+}
