@@ -17,7 +17,17 @@ func main() {
 	short := flag.Bool("short", false, "a smoke run: all studies, few rounds")
 	only := flag.String("run", "", "only the studies whose name this regular expression finds")
 	out := flag.String("o", "bench.json", "the `file` to write")
+	show := flag.String("show", "", "measure nothing, and print the tables of such a `file` as Markdown")
 	flag.Parse()
+	if *show != "" {
+		f, err := result.Read(*show)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		markdown(os.Stdout, f)
+		return
+	}
 	pl := whole
 	if *short {
 		pl = smoke

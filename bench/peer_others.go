@@ -37,6 +37,10 @@ var rivalPgxpool = peer{"pgxpool", func(ctx context.Context, c conditions) (*rig
 	return r.withVerbs(p), nil
 }}
 
+// again is pgxpool a second time: its ratio to pgxpool shows what a ratio means on this
+// machine.
+var again = peer{"pgxpool again", rivalPgxpool.open}
+
 var databaseSQL = peer{"database/sql", func(ctx context.Context, c conditions) (*rig, error) {
 	config, err := pgx.ParseConfig(c.connString)
 	if err != nil {

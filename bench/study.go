@@ -121,7 +121,17 @@ func (l *lab) far() conditions {
 	return conditions{connString: l.slow.ConnString(), limit: connections}
 }
 
-// studies are all there are, in the order of the report.
+// studies are all there are, in the order of the report. Where pgxpool is measured, it is
+// measured twice.
 func studies() []study {
-	return []study{getPut(), keys(), tracking(), waits(), cancels(), bursts(), queries(), proxied(), work(), footprint(), limits(), crowds()}
+	all := []study{getPut(), keys(), tracking(), waits(), cancels(), bursts(), queries(), proxied(), work(), footprint(), limits(), crowds()}
+	for _, s := range all {
+		for i := range s.settings {
+			peers := s.settings[i].peers
+			if slices.ContainsFunc(peers, func(p peer) bool { return p.name == rivalPgxpool.name }) {
+				s.settings[i].peers = append(slices.Clone(peers), again)
+			}
+		}
+	}
+	return all
 }

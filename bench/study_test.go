@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,10 +52,16 @@ func TestRun(t *testing.T) {
 				}
 				assert.Positive(t, result.Median(c.Samples[result.PerOp]))
 			}
-			_, ok := ratio(r, result.PerOp)
-			assert.True(t, ok)
+			for _, peer := range []string{r.Contenders[0].Peer, again.name} {
+				_, ok := ratio(r, peer, result.PerOp)
+				assert.True(t, ok, peer)
+			}
 		}
 	}
+	var tables bytes.Buffer
+	markdown(&tables, f)
+	assert.Equal(t, 2, strings.Count(tables.String(), "\n### "))
+	assert.Contains(t, tables.String(), "| ratio | (middle half) | pgxpool to itself |\n|---|")
 }
 
 func TestChoose(t *testing.T) {
