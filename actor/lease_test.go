@@ -41,7 +41,7 @@ func TestRule02ALeaseIsDeadAfterItsPut(t *testing.T) {
 func TestRule02ALeaseIsNeverUsedAgain(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
 		seen := map[*Lease[*thing]]bool{}
-		for range 3 * leaseBatch {
+		for range 3 * mostLeases {
 			l, err := b.s.Get(b.Context())
 			require.NoError(b, err)
 			require.False(b, seen[l])

@@ -27,14 +27,18 @@ type slot[R any] struct {
 	seen card
 
 	// The owner's: handles for leases, made in batches, and what finds a leaked lease.
-	leases *[leaseBatch]Lease[R]
-	unused int // of leases, at the end
+	leases []Lease[R] // made and not used yet
+	made   int        // how many were made the last time
 	watch  runtime.Cleanup
 }
 
-// leaseBatch is how many handles are made at once. An allocation shared by so many
-// leases is lost in the noise, and so is the memory that one long lease keeps.
-const leaseBatch = 64
+// How many handles are made at once: a few at first, since many pools have a connection
+// that is seldom used, and twice as many each time. An allocation shared by so many leases
+// is lost in the noise, and so is the memory that one long lease keeps.
+const (
+	fewestLeases = 4
+	mostLeases   = 64
+)
 
 func newSlot[R any](s *Supervisor[R], of *core.Slot, value R) *slot[R] {
 	sl := &slot[R]{Slot: of, value: value, sup: s, recall: make(chan struct{}), gone: make(chan struct{})}
@@ -47,11 +51,12 @@ func newSlot[R any](s *Supervisor[R], of *core.Slot, value R) *slot[R] {
 
 // lease makes the handle of the lease that begins. The caller owns sl.
 func (sl *slot[R]) lease() *Lease[R] {
-	if sl.unused == 0 {
-		sl.leases, sl.unused = new([leaseBatch]Lease[R]), leaseBatch
+	if len(sl.leases) == 0 {
+		sl.made = min(max(2*sl.made, fewestLeases), mostLeases)
+		sl.leases = make([]Lease[R], sl.made)
 	}
-	l := &sl.leases[leaseBatch-sl.unused]
-	sl.unused--
+	l := &sl.leases[0]
+	sl.leases = sl.leases[1:]
 	l.slot = sl
 	return l
 }

@@ -10,8 +10,11 @@ import (
 // A plain lease is that of a connection's only borrower.
 type plain struct{ lease *actor.Lease[*session] }
 
-// connBatch is how many handles are made at once, as leases are.
-const connBatch = 64
+// How many handles are made at once, as leases are.
+const (
+	fewestConns = 4
+	mostConns   = 64
+)
 
 // newConn makes the handle of a plain lease.
 func (p *Pool) newConn(l *actor.Lease[*session]) *Conn {
@@ -20,7 +23,8 @@ func (p *Pool) newConn(l *actor.Lease[*session]) *Conn {
 	}
 	s := l.Value()
 	if len(s.conns) == 0 {
-		s.conns = make([]Conn, connBatch)
+		s.made = min(max(2*s.made, fewestConns), mostConns)
+		s.conns = make([]Conn, s.made)
 	}
 	c := &s.conns[0]
 	s.conns = s.conns[1:]

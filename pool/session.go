@@ -35,8 +35,9 @@ type session struct {
 	txs       txStack  // open on a plain connection
 	sharedTxs []openTx // open on a shared one, the outermost first
 
-	conns []Conn // handles made in a batch, not yet used; likewise rows and row
-	rows  []poolRows
+	conns []Conn     // made in a batch, not yet used
+	made  int        // how many were made the last time
+	rows  []poolRows // likewise, always as many; and row
 	row   []poolRow
 }
 

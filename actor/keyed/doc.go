@@ -6,7 +6,7 @@
 // # The picture
 //
 //	            ┌─────── shard ───────┐
-//	key ───────▶│ key ─▶ entry        │   32 of them, each in a channel of one
+//	key ───────▶│ key ─▶ entry        │   16 of them, each in a channel of one
 //	            └──────────┼──────────┘
 //	                       ▼
 //	            ┌─────── entry ───────┐

@@ -17,13 +17,13 @@ type Table[R any] struct {
 
 // shardCount is how many goroutines may look up keys at a time, if their keys are
 // spread well. It is a power of two.
-const shardCount = 32
+const shardCount = 16
 
 // A shard is a part of the table. It lies in a channel of one: the goroutine that has
 // taken it out owns it, and puts it back after a few instructions.
 type shard[R any] struct {
-	keys    map[any]*entry[R]    // where a get finds its key
-	lent    map[uint64]*entry[R] // by the number of the resource: those that have a lease
+	keys    map[any]*entry[R]    // where a get finds its key; nil before the first
+	lent    map[uint64]*entry[R] // by the number of the resource: those that have a lease; nil before the first
 	granted uint64               // holds of entries that are off keys
 	fetched uint64               // leases fetched so far
 }
@@ -40,7 +40,7 @@ func New[R any](c Config[R]) *Table[R] {
 	t := &Table[R]{config: c, seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i] = make(chan *shard[R], 1)
-		t.shards[i] <- &shard[R]{keys: map[any]*entry[R]{}, lent: map[uint64]*entry[R]{}}
+		t.shards[i] <- &shard[R]{}
 	}
 	return t
 }
@@ -67,6 +67,9 @@ func (t *Table[R]) findOrMake(key, tenant any) (e *entry[R], made bool) {
 	e = s.keys[key]
 	if e == nil {
 		e, made = newEntry(t, at, key, tenant), true
+		if s.keys == nil {
+			s.keys = map[any]*entry[R]{}
+		}
 		s.keys[key] = e
 	}
 	at <- s
@@ -76,6 +79,9 @@ func (t *Table[R]) findOrMake(key, tenant any) (e *entry[R], made bool) {
 // enlist notes that e has a lease, for Complete.
 func (e *entry[R]) enlist() {
 	s := <-e.shard
+	if s.lent == nil {
+		s.lent = map[uint64]*entry[R]{}
+	}
 	s.lent[e.id] = e
 	s.fetched++
 	e.shard <- s
