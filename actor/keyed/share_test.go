@@ -257,7 +257,7 @@ func TestAGetThatGivesUpInTheMomentOfItsGrantPuts(t *testing.T) {
 }
 
 func TestRule3TheNextTakesOver(t *testing.T) {
-	type getter struct{ name string }
+	type getter struct{}
 	for name, ends := range map[string]func(b *bed, cancel func()){
 		"it is cancelled":  func(_ *bed, cancel func()) { cancel() },
 		"its time is over": func(*bed, func()) { time.Sleep(time.Minute) },
@@ -367,7 +367,7 @@ func TestRule4AFailureIsShared(t *testing.T) {
 		for _, w := range pendings {
 			w.waits()
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		for _, w := range pendings {
 			assert.Equal(b, errNotNow, w.fails())
 		}
@@ -410,7 +410,7 @@ func TestTimeoutOfAGetThatWaits(t *testing.T) {
 		third.lost()
 		time.Sleep(time.Minute - time.Second - 1)
 		second.waits()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		err := second.fails()
 		assert.Equal(b, time.Minute, second.at.Sub(begun))
 		var w *actor.WaitError

@@ -22,31 +22,29 @@ func (w *world) Give(sl *Slot) *Slot {
 	if w.drawn == sl {
 		w.drawn = nil
 	}
-	for {
-		if w.shut {
-			w.fail("%d is given while the gate is shut", sl.ID)
-		}
-		if len(w.waiting) > 0 {
-			if len(w.hand) >= w.handRoom {
-				w.own(sl, inLine, machine)
-				return sl
-			}
-			w.printf("give %d to %s", sl.ID, w.waiting[0].name)
-			w.answer(sl)
-			return nil
-		}
-		if w.lying() >= w.room {
+	if w.shut {
+		w.fail("%d is given while the gate is shut", sl.ID)
+	}
+	if len(w.waiting) > 0 {
+		if len(w.hand) >= w.handRoom {
 			w.own(sl, inLine, machine)
 			return sl
 		}
-		if w.top == nil {
-			w.top = sl
-		} else {
-			w.below = append(w.below, sl)
-		}
-		w.printf("lay %d", sl.ID)
+		w.printf("give %d to %s", sl.ID, w.waiting[0].name)
+		w.answer(sl)
 		return nil
 	}
+	if w.lying() >= w.room {
+		w.own(sl, inLine, machine)
+		return sl
+	}
+	if w.top == nil {
+		w.top = sl
+	} else {
+		w.below = append(w.below, sl)
+	}
+	w.printf("lay %d", sl.ID)
+	return nil
 }
 
 func (w *world) Match() *Slot {
