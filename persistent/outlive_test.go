@@ -200,6 +200,63 @@ func TestCalleesInsertWhileTheOwnerRollsBack(t *testing.T) {
 	require.GreaterOrEqual(t, done, rounds*callees)
 }
 
+// A doneHook is a context that calls f when it is asked for its Done.
+type doneHook struct {
+	context.Context
+	f func()
+}
+
+func (c doneHook) Done() <-chan struct{} {
+	c.f()
+	return c.Context.Done()
+}
+
+// The owner rolls back in the middle of a callee's use: at each moment in which that asks
+// its context, also when it already has the turn and the rollback is left to it.
+func TestRollbackInTheMiddleOfAUse(t *testing.T) {
+	p, _, sum := ledger(t)
+	ended := true
+	for moment := 1; ended; moment++ {
+		ended = false
+		end, over := make(chan struct{}), make(chan error, 1)
+		var callee context.Context
+		go func() {
+			begun := false
+			over <- p.InTx(persistent.NewIdentity(background(t)), pgx.TxOptions{}, func(ctx context.Context) error {
+				callee, begun = ctx, true
+				end <- struct{}{}
+				<-end
+				return errHook
+			})
+			if !begun {
+				close(end)
+			}
+		}()
+		<-end
+		asked := 0
+		live, cancel := context.WithCancel(context.WithoutCancel(callee))
+		_, err := p.Exec(doneHook{live, func() {
+			if asked++; asked == moment {
+				end <- struct{}{}
+				assert.ErrorIs(t, <-over, errHook)
+				ended = true
+			}
+		}}, "insert into n values (1)")
+		cancel()
+		switch {
+		case !ended:
+			require.NoError(t, err)
+			end <- struct{}{}
+			require.ErrorIs(t, <-over, errHook)
+			require.Greater(t, moment, 2, "the use asks its context before and after it has the turn")
+		case err != nil:
+			require.ErrorIs(t, err, pgx.ErrTxClosed, "moment %d", moment)
+		}
+		awaitQuiet(t, p)
+		require.Zero(t, sum(), "moment %d", moment)
+	}
+}
+
 // The transaction ends with the context of InTx, though f goes on: so do the uses of what
 // does not end with it.
 func TestInTxWhoseContextEnds(t *testing.T) {

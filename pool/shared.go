@@ -57,6 +57,9 @@ func (l *shared) begin(ctx context.Context) (*session, context.Context, error) {
 	if err := s.dropAbandoned(ctx); err != nil {
 		return nil, nil, s.explain(ctx, err)
 	}
+	if err := l.hold.ScopeErr(); err != nil { // the transaction was left to the pool after Begin had looked
+		return nil, nil, err
+	}
 	begun = true
 	return s, ctx, nil
 }

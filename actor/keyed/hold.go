@@ -57,6 +57,10 @@ func (h *Hold[R]) Begin(doing string) (r R, err error) {
 	return h.ref.entry.value, nil
 }
 
+// ScopeErr returns the error of the hold's scope if that has ended, see
+// [Request].Scope. It is for a second look, in a turn that began before the end.
+func (h *Hold[R]) ScopeErr() error { return h.ref.scope.look() }
+
 // SetDoing changes what the others are told that the turn is for. Without the turn it
 // does nothing.
 func (h *Hold[R]) SetDoing(doing string) { h.ref.setDoing(doing) }
