@@ -37,7 +37,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -514,7 +516,7 @@ func (s *subject) inOrder(dice *rand.Rand) {
 			served <- i
 			l.put()
 		}()
-		s.r.await("it waits", func() bool { return s.look().Waiting == i+1 })
+		s.r.await("it has its place in line", func() bool { return inLine("inOrder") == i+1 })
 		if dice.IntN(4) == 0 {
 			giveUp = append(giveUp, cancel)
 		} else {
@@ -531,6 +533,21 @@ func (s *subject) inOrder(dice *rand.Rand) {
 	}
 	assert.Equal(s.r.t, want, got, "invariant 5")
 	putAll(leases[1:])
+}
+
+// inLine returns how many goroutines that the named function has started are blocked in the
+// pool's line. A get counts as waiting a moment before that, in which the next one may
+// overtake it.
+func inLine(starter string) (n int) {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	for g := range strings.SplitSeq(string(all), "\n\n") {
+		head, frames, _ := strings.Cut(g, "\n")
+		if strings.Contains(head, "[select") && strings.Contains(frames, ".Await(") && strings.Contains(frames, starter) {
+			n++
+		}
+	}
+	return n
 }
 
 // end ends the pool by two calls at the same time while a connection is lent: its borrower has all

@@ -139,8 +139,9 @@ func waitersAreServedInOrder(t *testing.T) {
 				c.Release()
 			}
 		}()
-		awaitWaiting(t, p, i+1)
+		awaitInLine(t, "waitersAreServedInOrder", i+1)
 	}
+	require.Equal(t, 10, pool.StatOf(p).Waiting)
 	c.Release()
 	for i := range 10 {
 		require.Equal(t, i, <-order)

@@ -3,6 +3,8 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,4 +96,25 @@ func awaitEnd(t *testing.T, p *pool.Pool) {
 // awaitWaiting waits until n gets wait.
 func awaitWaiting(t *testing.T, p *pool.Pool, n int) {
 	require.Eventually(t, func() bool { return pool.StatOf(p).Waiting == n }, wide, time.Millisecond)
+}
+
+// awaitInLine waits until n gets of goroutines that the named function has started
+// have their places in line. A get counts as waiting a moment before that, in which the
+// next one may overtake it.
+func awaitInLine(t *testing.T, starter string, n int) {
+	require.Eventually(t, func() bool { return inLine(starter) == n }, wide, time.Millisecond)
+}
+
+// inLine returns how many goroutines that the named function has started are blocked in
+// the pool's line.
+func inLine(starter string) (n int) {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	for g := range strings.SplitSeq(string(all), "\n\n") {
+		head, frames, _ := strings.Cut(g, "\n")
+		if strings.Contains(head, "[select") && strings.Contains(frames, ".Await(") && strings.Contains(frames, starter) {
+			n++
+		}
+	}
+	return n
 }
