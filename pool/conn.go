@@ -11,10 +11,7 @@ import (
 // goroutine at a time. Once put back, every method returns ErrNotLeased; the
 // connection's next borrower is never touched. Its methods block as those of
 // [pgx.Conn] do, until their contexts end at the latest.
-type Conn struct {
-	pool  *Pool
-	lease lease
-}
+type Conn struct{ lease lease }
 
 // session returns what is lent, nil once it has been put back.
 func (c *Conn) session() *session {
@@ -28,8 +25,11 @@ func (c *Conn) session() *session {
 // does nothing. It returns no error; where one matters, such as a [Simple] pool's
 // ErrConcurrentUse, use PutConn.
 func (c *Conn) Release() {
-	if c != nil && c.lease != nil {
-		_ = c.pool.PutConn(c)
+	if c == nil || c.lease == nil {
+		return
+	}
+	if p := c.lease.lender(); p != nil {
+		_ = p.PutConn(c)
 	}
 }
 

@@ -137,7 +137,9 @@ func (p *Pool) PutConn(c *Conn, opts ...PutOption) error {
 	switch {
 	case c == nil:
 		return ErrForeignConn
-	case c.pool == p:
+	case c.lease == nil:
+		return ErrNotLeased
+	case c.lease.lender() == p:
 	case c.session() == nil:
 		return ErrNotLeased
 	default:

@@ -32,6 +32,7 @@ var errTxOver = fmt.Errorf("%w: that of the context has ended", pgx.ErrTxClosed)
 
 // A scopeOfTx limits what is got with a context to a transaction.
 type scopeOfTx struct {
+	pool *Pool
 	conn *Conn // the transaction's
 	end  *keyed.Scope
 }
@@ -45,7 +46,7 @@ func inTx(ctx context.Context, tx *Tx, over <-chan struct{}) context.Context {
 	if sc.tx != nil {
 		end.Outer = sc.tx.end
 	}
-	sc.tx = &scopeOfTx{conn: tx.conn, end: end}
+	sc.tx = &scopeOfTx{pool: tx.conn.lease.lender(), conn: tx.conn, end: end}
 	return context.WithValue(ctx, key, &sc)
 }
 
@@ -53,7 +54,7 @@ func inTx(ctx context.Context, tx *Tx, over <-chan struct{}) context.Context {
 // now.
 func (t *scopeOfTx) share(ctx context.Context, r keyed.Request[*session]) (*Conn, error) {
 	r.Scope = t.end
-	c, err := t.conn.pool.again(ctx, t.conn, r)
+	c, err := t.pool.again(ctx, t.conn, r)
 	if errors.Is(err, ErrNotLeased) {
 		return nil, errTxOver
 	}

@@ -10,6 +10,10 @@ import (
 // plain, for a connection that has one borrower, and shared, for one that is shared
 // under a key. Everything that depends on which it is goes through here.
 type lease interface {
+	// lender returns the pool that lends the connection. Once a plain lease has ended it
+	// returns nil.
+	lender() *Pool
+
 	// session returns the session that is lent, nil once it has been put.
 	session() *session
 

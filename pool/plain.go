@@ -19,7 +19,7 @@ const (
 // newConn makes the handle of a plain lease.
 func (p *Pool) newConn(l *actor.Lease[*session]) *Conn {
 	if p.config.TrackLeases { // a batch would keep a leaked handle reachable
-		return &Conn{pool: p, lease: plain{l}}
+		return &Conn{plain{l}}
 	}
 	s := l.Value()
 	if len(s.conns) == 0 {
@@ -28,8 +28,15 @@ func (p *Pool) newConn(l *actor.Lease[*session]) *Conn {
 	}
 	c := &s.conns[0]
 	s.conns = s.conns[1:]
-	c.pool, c.lease = p, plain{l}
+	c.lease = plain{l}
 	return c
+}
+
+func (l plain) lender() *Pool {
+	if s := l.session(); s != nil {
+		return s.pool
+	}
+	return nil
 }
 
 func (l plain) session() *session { return l.lease.Value() }

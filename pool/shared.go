@@ -13,6 +13,7 @@ import (
 //
 // The holders of a connection share its transaction: see shared_tx.go.
 type shared struct {
+	pool *Pool
 	conn Conn // the borrower's handle
 	hold *keyed.Hold[*session]
 	stop context.CancelFunc // of the context of the use under way; nil if that is the caller's own
@@ -20,13 +21,15 @@ type shared struct {
 
 // newShared makes the handle of a hold.
 func (p *Pool) newShared(hold *keyed.Hold[*session]) *Conn {
-	l := &shared{hold: hold}
-	l.conn = Conn{pool: p, lease: l}
+	l := &shared{pool: p, hold: hold}
+	l.conn = Conn{l}
 	return &l.conn
 }
 
 // hold returns the hold that the handle of a shared connection stands for.
 func (c *Conn) hold() *keyed.Hold[*session] { return c.lease.(*shared).hold }
+
+func (l *shared) lender() *Pool { return l.pool }
 
 func (l *shared) session() *session { return l.hold.Value() }
 
