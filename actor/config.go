@@ -146,12 +146,6 @@ type Config[R any] struct {
 	// what is silent may do so unseen.
 	KeepAlive bool
 
-	// NoWait has gets wait for resources that are opened, cleaned or closed, but never for a
-	// borrower: ErrExhausted, an [*ExhaustedError], if every resource is lent, and
-	// ErrUnavailable if none can be opened now. It is for a pool whose only borrower could
-	// not put what it holds while it waits.
-	NoWait bool
-
 	// MaxWaiting is how many requests may wait for borrowers; a get beyond it gets
 	// ErrTooManyWaiting, a [*TooManyWaitingError]. Those for whom resources are coming,
 	// or will be opened, do not count. Zero: no limit.

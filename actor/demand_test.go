@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,9 +145,13 @@ func TestRule08ADialCarriesTheValuesAndNotTheEndOfTheGetThatCausedIt(t *testing.
 }
 
 func TestRule08EachOfTwoDialsCarriesTheValuesOfAGetThatWaits(t *testing.T) {
-	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 3}, "admitted": {MaxOpen: 3, NoWait: true}} {
-		t.Run(name, func(t *testing.T) {
-			inBed(t, cfg, func(b *bed) {
+	for _, noWait := range []bool{false, true} {
+		t.Run(fmt.Sprint("without waiting for borrowers: ", noWait), func(t *testing.T) {
+			inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
+				get := b.s.Get
+				if noWait {
+					get = b.s.GetNoWait
+				}
 				x := b.get().lease()
 				names := make(chan any, 2)
 				b.opening = func(ctx context.Context, _ int64) error {
@@ -154,9 +159,9 @@ func TestRule08EachOfTwoDialsCarriesTheValuesOfAGetThatWaits(t *testing.T) {
 					time.Sleep(time.Second)
 					return nil
 				}
-				one := b.getWith(context.WithValue(b.Context(), nameKey{}, "one"))
+				one := b.getBy(context.WithValue(b.Context(), nameKey{}, "one"), get)
 				one.waits()
-				two := b.getWith(context.WithValue(b.Context(), nameKey{}, "two"))
+				two := b.getBy(context.WithValue(b.Context(), nameKey{}, "two"), get)
 				two.waits()
 				assert.Equal(b, []any{"one", "two"}, []any{<-names, <-names})
 				time.Sleep(time.Second)

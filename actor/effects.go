@@ -16,7 +16,6 @@ import (
 func of[R any](sl *core.Slot) *slot[R] { return sl.Body.(*slot[R]) }
 
 // bare is the machine's record of a slot that the supervisor has got, nil if it has none.
-// bare is the machine's record of a slot that the supervisor has got, nil if it has none.
 func bare[R any](sl *slot[R], ok bool) *core.Slot {
 	if !ok {
 		return nil
@@ -42,6 +41,10 @@ func (l *loop[R]) Return(sl *core.Slot, top bool) *core.Slot {
 
 func (l *loop[R]) Refuse(why core.Refusal, err error) bool {
 	return l.line.Refuse(l.refusal(why, err))
+}
+
+func (l *loop[R]) Dismiss(g *core.NoWait, why core.Refusal, err error) {
+	g.Body.(context.CancelCauseFunc)(l.refusal(why, err))
 }
 
 func (l *loop[R]) Shut() {

@@ -119,7 +119,7 @@ func (e *WaitError) Error() string {
 func (e *WaitError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // An ExhaustedError is the answer to a get that does not wait for borrowers, see
-// [Config].NoWait. It is ErrExhausted. A TryGet, which may be one of many, gets that alone.
+// [Supervisor.GetNoWait]. It is ErrExhausted. A TryGet, which may be one of many, gets that alone.
 type ExhaustedError struct{ Shortage }
 
 // Error tells how things stood.

@@ -14,17 +14,31 @@ import (
 // ctx ends at the latest; then errors.Is finds the context's error, and a [*WaitError]
 // tells what was waited for. Gets that wait are served first come, first served. A ctx
 // that has ended before fails even if a resource is idle. Other errors: ErrClosed,
-// ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, ErrExhausted (see
-// [Config].NoWait), and what Config.Prepare returns.
+// ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, and what Config.Prepare returns.
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
-	}
 	g := get[R]{Supervisor: s, ctx: ctx}
+	return g.lease()
+}
+
+// GetNoWait is Get for a borrower that others do not put anything for, such as the only
+// one: it lends an idle resource, or one that is opened. It waits for that, and for
+// resources that are cleaned or closed, but not for a borrower: the error is an
+// [*ExhaustedError] if every resource is lent, or promised to gets that wait, and
+// ErrUnavailable if none can be opened now. In a pause it is ErrPaused.
+func (s *Supervisor[R]) GetNoWait(ctx context.Context) (*Lease[R], error) {
+	g := get[R]{Supervisor: s, ctx: ctx, noWait: true}
+	return g.lease()
+}
+
+// lease gets a lease, however long that takes.
+func (g *get[R]) lease() (*Lease[R], error) {
+	if g.ctx.Err() != nil {
+		return nil, endedError("get", g.ctx)
+	}
 	for {
-		sl, ok := s.line.Take()
+		sl, ok := g.line.Take()
 		if ok {
-			s.sayFew()
+			g.sayFew()
 		} else {
 			var err error
 			if sl, err = g.wait(); err != nil {
@@ -70,6 +84,7 @@ func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 type get[R any] struct {
 	*Supervisor[R]
 	ctx     context.Context
+	noWait  bool             // for no borrower
 	waited  bool             // it has joined the line
 	begun   bool             // it has had to wait, in the line or for a repair
 	began   time.Duration    // when it first had
@@ -99,12 +114,19 @@ func (g *get[R]) wait() (*slot[R], error) {
 	g.waited = true
 	ctx := g.ctx
 	ctx.Done() // allocates at its first call, which can take long; the place in line comes later
-	if g.cfg.NoWait || g.cfg.MaxWaiting > 0 && g.line.Waiting() >= g.cfg.MaxWaiting {
-		if err := g.admit(); err != nil {
+	switch {
+	case g.noWait:
+		left, err := g.admitNoWait(&ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer left()
+	case g.cfg.MaxWaiting > 0 && g.line.Waiting() >= g.cfg.MaxWaiting:
+		if err := g.admit(nil); err != nil {
 			return nil, err
 		}
 		ctx = admitted{ctx}
-	} else {
+	default:
 		g.line.Join()
 	}
 	sl, err := g.line.Await(ctx, g.late)
@@ -114,6 +136,8 @@ func (g *get[R]) wait() (*slot[R], error) {
 		return sl, nil
 	case errors.Is(err, line.ErrEnded):
 		err = ErrClosed
+	case errors.Is(err, line.ErrGaveUp) && g.ctx.Err() == nil:
+		err = g.named(context.Cause(ctx)) // dismissed
 	case errors.Is(err, line.ErrGaveUp):
 		err = g.inVain(contextError(g.ctx))
 	case errors.Is(err, line.ErrLate):
@@ -145,17 +169,35 @@ func (g *get[R]) stop() {
 // An admitted context is that of a get for which the supervisor has joined the line.
 type admitted struct{ context.Context }
 
+// admitNoWait asks whether there is a resource to wait for that no borrower has. It
+// replaces ctx by a context that the supervisor can end, whose cause is then the get's
+// error. The caller must call left when it has left the line.
+func (g *get[R]) admitNoWait(ctx *context.Context) (left func(), err error) {
+	ended, dismiss := context.WithCancelCause(*ctx)
+	noWait := &core.NoWait{Body: dismiss}
+	if err := g.admit(noWait); err != nil {
+		dismiss(nil)
+		return nil, err
+	}
+	*ctx = admitted{ended}
+	s := g.Supervisor
+	return func() {
+		dismiss(nil)
+		s.post(func(l *loop[R], _ time.Duration) { l.machine.Left(noWait) })
+	}, nil
+}
+
 // admit asks whether the get may wait. If it may, the supervisor has joined the line on
 // its behalf.
-func (g *get[R]) admit() error {
+func (g *get[R]) admit(noWait *core.NoWait) error {
 	quiet := !g.cfg.Track && g.cfg.OnEvent == nil // nobody wants to know more than the board says
-	if quiet && !g.cfg.NoWait && g.line.Full() {  // only borrowers could help
+	if quiet && noWait == nil && g.line.Full() {  // only borrowers could help
 		g.turnedAway.add()
 		return &TooManyWaitingError{g.shortage()}
 	}
 	ctx := g.ctx // or g would be allocated
 	err, ok := ask(g.Supervisor, func(l *loop[R], now time.Duration) error {
-		ok, why, err := l.machine.Admit(now)
+		ok, why, err := l.machine.Admit(now, noWait)
 		if !ok {
 			return l.refusal(why, err)
 		}

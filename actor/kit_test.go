@@ -222,13 +222,18 @@ const long = 100 * time.Hour
 
 func (b *bed) get() *pending { return b.getWith(b.Context()) }
 
-func (b *bed) getWith(ctx context.Context) *pending {
+// getNow is get by GetNoWait.
+func (b *bed) getNow() *pending { return b.getBy(b.Context(), b.s.GetNoWait) }
+
+func (b *bed) getWith(ctx context.Context) *pending { return b.getBy(ctx, b.s.Get) }
+
+func (b *bed) getBy(ctx context.Context, get func(context.Context) (*Lease[*thing], error)) *pending {
 	p := &pending{b: b, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		ctx, cancel := context.WithTimeout(ctx, long)
 		defer cancel()
-		p.l, p.err = b.s.Get(ctx)
+		p.l, p.err = get(ctx)
 		p.at = time.Now()
 	}()
 	return p

@@ -230,18 +230,18 @@ func TestRule10RefusalIsACondition(t *testing.T) {
 }
 
 func TestRule10WithNoWaitAGetIsRefusedThoughSomethingIsLent(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 2, NoWait: true, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
-		x := b.get().lease()
+	inBed(t, Config[*thing]{MaxOpen: 2, BackoffMin: time.Hour, BackoffMax: time.Hour}, func(b *bed) {
+		x := b.getNow().lease()
 		b.opening = failing(time.Second, 2)
-		w := b.get()
+		w := b.getNow()
 		w.waits()
 		time.Sleep(time.Second)
 		err := w.fails()
 		assert.ErrorIs(b, err, ErrUnavailable)
 		assert.ErrorIs(b, err, errServer)
-		assert.ErrorIs(b, b.get().fails(), errServer, "a newcomer")
+		assert.ErrorIs(b, b.getNow().fails(), errServer, "a newcomer")
 		b.put(x)
-		b.put(b.get().lease())
+		b.put(b.getNow().lease())
 	})
 }
 

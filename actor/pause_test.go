@@ -61,10 +61,10 @@ func TestRule15PauseReturnsWhenNothingIsLentAndThenNothingIsUntilResume(t *testi
 }
 
 func TestRule15WithNoWaitAGetInAPauseIsRefused(t *testing.T) {
-	inBed(t, Config[*thing]{MaxOpen: 3, NoWait: true}, func(b *bed) {
+	inBed(t, Config[*thing]{MaxOpen: 3}, func(b *bed) {
 		b.rest(1)
 		require.NoError(b, b.s.Pause(b.Context()))
-		_, err := b.s.Get(b.Context())
+		_, err := b.s.GetNoWait(b.Context())
 		assert.Equal(b, ErrPaused, err)
 		require.NoError(b, b.s.Resume())
 		b.put(b.get().lease())

@@ -140,9 +140,6 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if maybe(20) {
 		cfg.GetTimeout = w.pick(time.Millisecond, time.Second)
 	}
-	if maybe(15) {
-		cfg.NoWait = true
-	}
 	if maybe(40) {
 		cfg.Outage = WaitForServer
 	}
@@ -503,6 +500,8 @@ func (b *client) get(try bool) func() {
 	get := b.w.s.Get
 	if try {
 		get = b.w.s.TryGet
+	} else if b.w.n(6) == 0 {
+		get = b.w.s.GetNoWait
 	}
 	return func() {
 		w, resets := b.w, b.w.resetsReturned

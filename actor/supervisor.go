@@ -170,7 +170,7 @@ func (c *Config[R]) coreConfig() core.Config {
 		MaxLease: c.MaxLease, MaxWaiting: c.MaxWaiting, MaxDials: c.MaxDials,
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax,
 		OpenTimeout: c.OpenTimeout, CleanTimeout: c.CleanTimeout, CheckTimeout: c.CheckTimeout, CloseGrace: c.CloseGrace,
-		WaitForServer: c.Outage == WaitForServer, NoWait: c.NoWait, KeepAlive: c.KeepAlive,
+		WaitForServer: c.Outage == WaitForServer, KeepAlive: c.KeepAlive,
 		Look: c.Look != nil, Clean: c.Clean != nil, Check: c.Check != nil,
 	}
 }

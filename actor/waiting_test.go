@@ -8,12 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pgactor/pgactor/actor/internal/line"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // Rule 19: gets that wait in vain, and gets that may not wait: GetTimeout, MaxWaiting,
-// NoWait, and what their errors tell.
+// GetNoWait, and what their errors tell.
 
 func TestRule19TheErrorOfAGetInVainTellsHowThingsStandWithoutTheSupervisor(t *testing.T) {
 	cause := errors.New("the user pressed stop")
@@ -303,30 +304,51 @@ func TestMaxWaitingRefusesNobodyWhoHasBegunToWait(t *testing.T) {
 
 func TestNoWaitWaitsForADialAndAClosingButNotForABorrower(t *testing.T) {
 	closing := func(context.Context, *thing) error { time.Sleep(time.Millisecond); return nil }
-	inBed(t, Config[*thing]{MaxOpen: 1, NoWait: true, Close: closing}, func(b *bed) {
+	inBed(t, Config[*thing]{MaxOpen: 1, Close: closing}, func(b *bed) {
 		b.opening = takes(3 * time.Second)
-		w := b.get()
+		w := b.getNow()
 		w.waits()
-		assert.ErrorIs(b, b.get().fails(), ErrExhausted, "the one that is coming is for the first")
+		assert.ErrorIs(b, b.getNow().fails(), ErrExhausted, "the one that is coming is for the first")
 		time.Sleep(2 * time.Second)
 		w.waits() // also for one that takes long
 		time.Sleep(time.Second)
 		l := w.lease()
-		assert.ErrorIs(b, b.get().fails(), ErrExhausted)
+		assert.ErrorIs(b, b.getNow().fails(), ErrExhausted)
 		b.discard(l)
-		v := b.get()
+		v := b.getNow()
 		time.Sleep(3*time.Second + time.Millisecond)
 		b.put(v.lease())
-		b.put(b.get().lease())
+		b.put(b.getNow().lease())
+	})
+}
+
+// A get that comes later takes the one that a GetNoWait counts on, in the moment in which
+// that lies idle: nobody tells the supervisor, which looks again.
+func TestGetNoWaitIsDismissedWhenAnotherGetTakesItsPlace(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 1}, func(b *bed) {
+		x := b.get().lease()
+		take := b.stopAt(step(line.TakeIdle))
+		w := b.getNow()
+		take.holds()
+		b.put(x)
+		await := b.stopAt(step(line.LookAtEnd))
+		take.goes()
+		await.holds()
+		y := b.get().lease()
+		await.goes()
+		time.Sleep(time.Second)
+		assert.ErrorIs(b, w.fails(), ErrExhausted)
+		b.put(y)
+		b.put(b.getNow().lease())
 	})
 }
 
 func TestRule19TheErrorOfAGetThatDoesNotWaitTellsHowThingsStand(t *testing.T) {
-	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 1, NoWait: true}, "tracked": {MaxOpen: 1, NoWait: true, Track: true}} {
+	for name, cfg := range map[string]Config[*thing]{"plain": {MaxOpen: 1}, "tracked": {MaxOpen: 1, Track: true}} {
 		t.Run(name, func(t *testing.T) {
 			inBed(t, cfg, func(b *bed) {
 				x := takeOne(b, b.Context())
-				_, err := b.s.Get(b.Context())
+				_, err := b.s.GetNoWait(b.Context())
 				var e *ExhaustedError
 				require.ErrorAs(b, err, &e)
 				assert.ErrorIs(b, err, ErrExhausted)

@@ -17,31 +17,47 @@ import (
 // the key; an invalid key is a [*KeyError], one whose connection was
 // closed under its borrowers a [*RevokedError]. Other errors: ErrClosed,
 // ErrUnavailable, ErrTooManyWaiting, ErrAcquireTimeout (in a [*WaitError]), and
-// what Config.PrepareConn returns.
+// what Config.PrepareConn returns; with [NoWait], ErrExhausted and ErrPaused.
 //
 // Put the connection back with [Pool.PutConn] or [Conn.Release].
 func (p *Pool) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
-	if key := gather(opts, GetOption.applyGet).key; key != nil {
-		return p.share(ctx, keyed.Request[*session]{Key: key})
+	o := gather(opts, GetOption.applyGet)
+	patience := max(p.patience, o.patience)
+	if o.key != nil {
+		return p.share(ctx, keyed.Request[*session]{Key: o.key, Patience: patience})
 	}
-	return p.Acquire(ctx)
+	return p.acquire(ctx, patience)
 }
 
 // Acquire is GetConn without options, under pgxpool's name.
-func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
+func (p *Pool) Acquire(ctx context.Context) (*Conn, error) { return p.acquire(ctx, p.patience) }
+
+// acquire lends a plain connection. It tells tracers.
+func (p *Pool) acquire(ctx context.Context, patience keyed.Patience) (*Conn, error) {
 	if len(p.tracers.acquire) > 0 {
-		return p.traced(ctx, p.lend)
+		return p.traced(ctx, func(ctx context.Context) (*Conn, error) { return p.lend(ctx, patience) })
 	}
-	return p.lend(ctx)
+	return p.lend(ctx, patience)
 }
 
-// lend gets a plain connection.
-func (p *Pool) lend(ctx context.Context) (*Conn, error) {
-	lease, err := p.desk.Get(ctx)
+func (p *Pool) lend(ctx context.Context, patience keyed.Patience) (*Conn, error) {
+	lease, err := p.lease(ctx, patience)
 	if err != nil {
 		return nil, err
 	}
 	return p.newConn(lease), nil
+}
+
+// lease gets a lease, and waits for it as patience says.
+func (p *Pool) lease(ctx context.Context, patience keyed.Patience) (*actor.Lease[*session], error) {
+	switch patience {
+	case keyed.Wait:
+		return p.desk.Get(ctx)
+	case keyed.NoWait:
+		return p.desk.GetNoWait(ctx)
+	default:
+		return p.desk.TryGet(ctx)
+	}
 }
 
 // TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
@@ -52,20 +68,9 @@ func (p *Pool) lend(ctx context.Context) (*Conn, error) {
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 	ctx := context.Background()
 	if key := gather(opts, GetOption.applyGet).key; key != nil {
-		return p.share(ctx, keyed.Request[*session]{Key: key, Try: true})
+		return p.share(ctx, keyed.Request[*session]{Key: key, Patience: keyed.Try})
 	}
-	if len(p.tracers.acquire) > 0 {
-		return p.traced(ctx, p.tryLend)
-	}
-	return p.tryLend(ctx)
-}
-
-func (p *Pool) tryLend(ctx context.Context) (*Conn, error) {
-	lease, err := p.desk.TryGet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return p.newConn(lease), nil
+	return p.acquire(ctx, keyed.Try)
 }
 
 // AcquireFunc calls f with a connection and puts it back when f returns or
@@ -89,7 +94,7 @@ func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
 	conns := make([]*Conn, 0, idle)
 	ctx = context.WithValue(ctx, allIdle{}, true)
 	for range idle {
-		if c, err := p.tryLend(ctx); err == nil {
+		if c, err := p.lend(ctx, keyed.Try); err == nil {
 			conns = append(conns, c)
 		}
 	}

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -11,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -266,4 +269,119 @@ func (c tapped) Write(b []byte) (int, error) {
 	}
 	defer func() { <-c.tap.turn }()
 	return c.TCPConn.Write(b)
+}
+
+// NoWait is psycopg2's getconn: idle, else new, else an error at once. It waits for what no
+// borrower has, and takes nothing from the gets that wait.
+func noWaitDoesAsPsycopg2(t *testing.T) {
+	p, a := threaded(t, 0, 2)
+	one, two := get(t, p, pool.NoWait()), get(t, p, pool.NoWait())
+	_, err := p.GetConn(background(t), pool.NoWait())
+	var exhausted *pool.ExhaustedError
+	require.ErrorAs(t, err, &exhausted)
+	require.Equal(t, []int{2, 2}, []int{exhausted.Limit, exhausted.Leased})
+
+	_, err = one.Begin(background(t))
+	require.NoError(t, err)
+	one.Release() // it is rolled back first
+	one = get(t, p, pool.NoWait())
+	require.EqualValues(t, 'I', one.Conn().PgConn().TxStatus())
+	require.NoError(t, p.PutConn(one, pool.WithClose())) // its place is free once it is closed
+	one = get(t, p, pool.NoWait(), pool.WithKey("k"))
+	shares := get(t, p, pool.NoWait(), pool.WithKey("k"))
+	_, err = p.GetConn(background(t), pool.NoWait(), pool.WithKey("other"))
+	require.ErrorIs(t, err, pool.ErrExhausted)
+
+	waits := make(chan *pool.Conn)
+	go func() {
+		c, err := p.GetConn(background(t))
+		assert.NoError(t, err)
+		waits <- c
+	}()
+	awaitInLine(t, "noWaitDoesAsPsycopg2", 1)
+	_, err = p.GetConn(background(t), pool.NoWait())
+	require.ErrorIs(t, err, pool.ErrExhausted)
+	two.Release()
+	two = <-waits
+	shares.Release()
+	one.Release()
+	two.Release()
+	require.Equal(t, 2, a.backends())
+
+	require.NoError(t, p.Pause(background(t)))
+	_, err = p.GetConn(background(t), pool.NoWait())
+	require.ErrorIs(t, err, pool.ErrPaused)
+	require.NoError(t, p.Resume())
+	get(t, p, pool.NoWait()).Release()
+}
+
+// A get without NoWait goes on waiting for what is lent.
+func noWaitAndAFailingConnect(t *testing.T) {
+	fails := make(chan error, 1)
+	a := newAdmin(t)
+	p, err := pool.NewThreaded(background(t), 0, 2, a.url, pool.Configure(func(c *pool.Config) {
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+			select {
+			case err := <-fails:
+				return err
+			default:
+				return nil
+			}
+		}
+	}))
+	require.NoError(t, err)
+	c := get(t, p)
+	broken := errors.New("no credentials")
+	fails <- broken
+	_, err = p.GetConn(background(t), pool.NoWait())
+	require.ErrorIs(t, err, pool.ErrUnavailable)
+	require.ErrorIs(t, err, broken)
+	c.Release()
+	get(t, p, pool.NoWait()).Release()
+	require.NoError(t, p.CloseAll(background(t)))
+}
+
+// The sizes are those of the arguments; what is wrong with the rest is the constructor's
+// error.
+func configuredByOptions(t *testing.T) {
+	a := newAdmin(t)
+	events := make(chan pool.Event, 100)
+	opts := []pool.Option{
+		pool.Configure(func(c *pool.Config) {
+			require.Equal(t, []int32{1, 2}, []int32{c.MinConns, c.MaxConns})
+			c.MinConns, c.MaxConns = 5, 50
+			c.OnEvent = func(e pool.Event) { events <- e }
+		}),
+		pool.Configure(func(c *pool.Config) {
+			c.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+				_, err := c.Exec(ctx, "set application_name = 'configured'")
+				return err
+			}
+		}),
+	}
+	p, err := pool.NewThreaded(background(t), 1, 2, a.url, opts...)
+	require.NoError(t, err)
+	s, err := pool.NewSimple(background(t), 1, 2, a.url, opts...)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, p.Stat().MaxConns())
+	require.EqualValues(t, 2, s.Stat().MaxConns())
+	require.EqualValues(t, 1, s.Stat().IdleConns())
+	for _, of := range []pool.ConnectionPool{p, s} {
+		c := get(t, of)
+		var name string
+		require.NoError(t, c.QueryRow(background(t), "show application_name").Scan(&name))
+		require.Equal(t, "configured", name)
+		require.NoError(t, of.PutConn(c))
+		require.NoError(t, of.CloseAll(background(t)))
+	}
+	require.Equal(t, pool.EventOpened, (<-events).Kind)
+
+	var bad *pool.ConfigError
+	_, err = pool.NewThreaded(background(t), 0, 1, a.url, pool.Configure(func(c *pool.Config) { c.MaxLeaseTime = -1 }))
+	require.ErrorAs(t, err, &bad)
+	require.Equal(t, "MaxLeaseTime", bad.Field)
+	_, err = pool.NewSimple(background(t), 0, 1, a.url, pool.Configure(func(c *pool.Config) { c.ConnConfig = nil }))
+	require.ErrorAs(t, err, &bad)
+	require.Equal(t, "ConnConfig", bad.Field)
+	require.Zero(t, a.backends())
 }

@@ -70,21 +70,22 @@ func (p *Pool) Keyed(k Keying) (*Keyed, error) {
 // GetConn lends the connection bound to the key in ctx; see [Pool.GetConn]. [WithKey] is
 // refused with a [*KeyError].
 func (k *Keyed) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) {
-	if key := gather(opts, GetOption.applyGet).key; key != nil {
-		return nil, &KeyError{Key: key, Reason: "the key is the one in the context"}
+	o := gather(opts, GetOption.applyGet)
+	if o.key != nil {
+		return nil, &KeyError{Key: o.key, Reason: "the key is the one in the context"}
 	}
-	return k.get(ctx, false)
+	return k.get(ctx, false, o.patience)
 }
 
 // borrow gets a connection for a verb of k's, which alone puts it.
-func (k *Keyed) borrow(ctx context.Context) (*Conn, error) { return k.get(ctx, true) }
+func (k *Keyed) borrow(ctx context.Context) (*Conn, error) { return k.get(ctx, true, keyed.Wait) }
 
-func (k *Keyed) get(ctx context.Context, own bool) (*Conn, error) {
+func (k *Keyed) get(ctx context.Context, own bool, patience keyed.Patience) (*Conn, error) {
 	b, err := k.binding(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := keyed.Request[*session]{Key: b.key, Tenant: b.tenant, Tied: true, Own: own}
+	r := keyed.Request[*session]{Key: b.key, Tenant: b.tenant, Tied: true, Own: own, Patience: patience}
 	if k.keying.OnBind != nil || k.keying.OnUnbind != nil {
 		r.Bind = func(ctx context.Context, s *session) error { return s.bind(ctx, b) }
 	}
@@ -144,8 +145,9 @@ func (p *Pool) PutKey(ctx context.Context, key any, opts ...PutOption) error {
 // newTable makes the table of the pool's keys.
 func (p *Pool) newTable() *keyed.Table[*session] {
 	c := keyed.Config[*session]{
-		Get:      func(ctx context.Context) (keyed.Lease[*session], error) { return p.desk.Get(ctx) },
-		TryGet:   func(ctx context.Context) (keyed.Lease[*session], error) { return p.desk.TryGet(ctx) },
+		Get: func(ctx context.Context, patience keyed.Patience) (keyed.Lease[*session], error) {
+			return p.lease(ctx, patience)
+		},
 		Closing:  p.desk.Closing(),
 		Timeout:  p.config.AcquireTimeout,
 		MaxLease: p.config.MaxLeaseTime,

@@ -1,13 +1,31 @@
 package pool
 
-// A GetOption chooses what GetConn lends; see [WithKey].
+import "github.com/pgactor/pgactor/actor/keyed"
+
+// An Option changes how [NewThreaded] or [NewSimple] makes a pool; see [Configure].
+type Option interface{ applyTo(*Config) }
+
+type configure func(*Config)
+
+func (f configure) applyTo(c *Config) { f(c) }
+
+// Configure has f change the configuration that the connection string gives, before the
+// pool is made: hooks, tracers, events, and all else in [Config]. MinConns and MaxConns are
+// those of the constructor's arguments, whatever f sets. Invalid settings are the
+// constructor's [*ConfigError].
+func Configure(f func(*Config)) Option { return configure(f) }
+
+// A GetOption says what GetConn lends, and what it waits for; see [WithKey] and [NoWait].
 type GetOption interface{ applyGet(*getOptions) }
 
 // A PutOption says how PutConn takes a connection back; see [WithKey] and
 // [WithClose].
 type PutOption interface{ applyPut(*putOptions) }
 
-type getOptions struct{ key any }
+type getOptions struct {
+	key      any
+	patience keyed.Patience
+}
 
 type putOptions struct {
 	key   any
@@ -30,6 +48,18 @@ func WithKey(key any) KeyOption { return KeyOption{key} }
 
 func (o KeyOption) applyGet(g *getOptions) { g.key = o.key }
 func (o KeyOption) applyPut(p *putOptions) { p.key = o.key }
+
+type noWaitOption struct{}
+
+// NoWait has GetConn do what psycopg2's getconn does: it lends an idle connection, or opens
+// one, and does not wait for another borrower's put. If maxconn are lent, or promised to
+// gets that wait, the error is ErrExhausted, an [*ExhaustedError] that says how things
+// stand; in a pause it is ErrPaused. The get waits for a connect, and for a connection that
+// is rolled back or closed, until its context ends. If the connect fails the error is
+// ErrUnavailable; under WaitForServer it goes on waiting. A [Simple] pool's gets are all so.
+func NoWait() GetOption { return noWaitOption{} }
+
+func (noWaitOption) applyGet(g *getOptions) { g.patience = keyed.NoWait }
 
 type closeOption struct{}
 

@@ -19,6 +19,7 @@ type Pool struct {
 	desk        *actor.Supervisor[*session]
 	keys        *keyed.Table[*session] // connections shared under keys
 	alone       chan struct{}          // of a Simple pool: a token inside says a call is under way
+	patience    keyed.Patience         // of its gets: a Simple pool's do not wait for a borrower
 }
 
 // ConnectionPool is what every pool of this module does: psycopg2's
@@ -64,14 +65,14 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	}
 	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
 	if alone {
-		p.alone = make(chan struct{}, 1)
+		p.alone, p.patience = make(chan struct{}, 1), keyed.NoWait
 	}
 	var err error
 	if p.tracers, err = newTracers(p.config); err != nil {
 		return nil, err
 	}
 	started := make(chan struct{}) // events may come before there is a table
-	if p.desk, err = actor.Start(ctx, p.actorConfig(started, alone)); err != nil {
+	if p.desk, err = actor.Start(ctx, p.actorConfig(started)); err != nil {
 		return nil, err
 	}
 	p.keys = p.newTable()
@@ -80,7 +81,7 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 }
 
 // actorConfig says to the supervisor how connections are handled.
-func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*session] {
+func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 	c := p.config
 	a := actor.Config[*session]{
 		Open:         p.open,
@@ -111,7 +112,6 @@ func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*se
 		Track:        c.TrackLeases,
 		Label:        label,
 		Wrappers:     wrappers,
-		NoWait:       alone,
 		Complete: func(leases []LeaseInfo) {
 			<-started
 			p.complete(leases)
@@ -139,12 +139,15 @@ const mendTime = 5 * time.Second
 // those that were are closed again, and the error, an ErrUnavailable,
 // wraps the failure. NewThreaded blocks until the connections are open or ctx
 // ends; then the error is a [*WaitError] too.
-func NewThreaded(ctx context.Context, minconn, maxconn int, connString string) (*Pool, error) {
-	return open(ctx, minconn, maxconn, connString, false)
+//
+// psycopg2's getconn does not wait: [NoWait] has a get do as that does. What psycopg2 takes
+// as further arguments is in connString, or set by [Configure].
+func NewThreaded(ctx context.Context, minconn, maxconn int, connString string, opts ...Option) (*Pool, error) {
+	return open(ctx, minconn, maxconn, connString, false, opts)
 }
 
 // open makes a pool of whose connections minconn are open.
-func open(ctx context.Context, minconn, maxconn int, connString string, alone bool) (*Pool, error) {
+func open(ctx context.Context, minconn, maxconn int, connString string, alone bool, opts []Option) (*Pool, error) {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return nil, err
 	}
@@ -152,7 +155,12 @@ func open(ctx context.Context, minconn, maxconn int, connString string, alone bo
 	if err != nil {
 		return nil, err
 	}
-	config.MinConns, config.MaxConns = int32(minconn), int32(maxconn)
+	sizes := func(c *Config) { c.MinConns, c.MaxConns = int32(minconn), int32(maxconn) }
+	sizes(config)
+	for _, o := range opts {
+		o.applyTo(config)
+	}
+	sizes(config)
 	p, err := start(ctx, config, alone)
 	if err != nil {
 		return nil, err

@@ -29,10 +29,13 @@ func TestPsycopg2(t *testing.T) {
 		{"minconn: one that is lost is replaced", lostIsReplaced},
 		{"minconn: more are kept", keepsMoreThanMinconn},
 		{"maxconn: never more at any moment", neverMoreThanMaxconn},
+		{"*args, **kwargs: what psycopg2 passes on to connect", configuredByOptions},
 		{"maxconn: sizes are checked", sizesAreChecked},
 
 		{"getconn: an idle connection, else a new one", idleElseNew},
 		{"getconn: exhausted", exhaustionTellsHowThingsStand},
+		{"getconn: as psycopg2's, an idle one, a new one, or an error at once", noWaitDoesAsPsycopg2},
+		{"getconn: as psycopg2's, when the connect fails", noWaitAndAFailingConnect},
 		{"getconn: its context has ended", getWithEndedContext},
 		{"getconn: closed", closedPoolLendsNothing},
 		{"getconn: a connection that ended while idle", endedWhileIdle},

@@ -13,8 +13,8 @@ type Simple struct{ pool *Pool }
 
 // NewSimple makes a Simple pool; the arguments and errors are those of
 // [NewThreaded].
-func NewSimple(ctx context.Context, minconn, maxconn int, connString string) (*Simple, error) {
-	p, err := open(ctx, minconn, maxconn, connString, true)
+func NewSimple(ctx context.Context, minconn, maxconn int, connString string, opts ...Option) (*Simple, error) {
+	p, err := open(ctx, minconn, maxconn, connString, true, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +34,10 @@ func (s *Simple) GetConn(ctx context.Context, opts ...GetOption) (*Conn, error) 
 
 // PutConn gives a connection back; see [Pool.PutConn].
 func (s *Simple) PutConn(c *Conn, opts ...PutOption) error { return s.pool.PutConn(c, opts...) }
+
+// Stat tells how the pool stands; see [Pool.Stat]. It may be called from any goroutine, also
+// during another call.
+func (s *Simple) Stat() *Stat { return s.pool.Stat() }
 
 // errStillLent is why a Simple pool revokes: the caller is the only one who
 // could put what is lent, so waiting is no use.

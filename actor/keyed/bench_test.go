@@ -22,11 +22,13 @@ func (l *benchLease) Discard() error          { return nil }
 func (l *benchLease) Kill(actor.Reason) error { return nil }
 func (l *benchLease) Take() (*thing, error)   { return l.pool.value, nil }
 
-func (p *benchPool) get(context.Context) (Lease[*thing], error) { return &benchLease{pool: p}, nil }
+func (p *benchPool) get(context.Context, Patience) (Lease[*thing], error) {
+	return &benchLease{pool: p}, nil
+}
 
 func benchTable() *Table[*thing] {
 	p := &benchPool{value: &thing{}}
-	return New(Config[*thing]{Get: p.get, TryGet: p.get, Closing: make(chan struct{})})
+	return New(Config[*thing]{Get: p.get, Closing: make(chan struct{})})
 }
 
 func getPut(b testing.TB, t *Table[*thing], ctx context.Context, r Request[*thing]) {

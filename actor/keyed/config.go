@@ -45,12 +45,9 @@ type Origin interface {
 // Config says what a Table stands on. Its functions are called without a note or a
 // shard in hand, so they may call the Table.
 type Config[R any] struct {
-	// Get gets a plain lease, as long as ctx allows. If it returns an error, its lease is
-	// not looked at. Required.
-	Get func(ctx context.Context) (Lease[R], error)
-
-	// TryGet gets an idle resource, or fails at once. Required.
-	TryGet func(ctx context.Context) (Lease[R], error)
+	// Get gets a plain lease, and waits for it as long as ctx allows and p says. If it
+	// returns an error, its lease is not looked at. Required.
+	Get func(ctx context.Context, p Patience) (Lease[R], error)
 
 	// Closing is closed once the pool has begun to close: every get is ErrClosed from
 	// then on. Puts and turns go on. Required.
@@ -102,8 +99,6 @@ func (c *Config[R]) check() {
 	switch {
 	case c.Get == nil:
 		panic("keyed: Config.Get is required")
-	case c.TryGet == nil:
-		panic("keyed: Config.TryGet is required")
 	case c.Closing == nil:
 		panic("keyed: Config.Closing is required")
 	case c.Timeout < 0 || c.MaxLease < 0 || c.EndGrace < 0:
@@ -134,13 +129,35 @@ type Request[R any] struct {
 	// Own has Table.Put pass over the hold: only its holder puts it.
 	Own bool
 
-	// Try has the get neither wait nor open: it shares what is bound to the key, or
-	// takes an idle resource, or is ErrExhausted.
-	Try bool
+	// Patience says what the get waits for. Default: Wait.
+	Patience Patience
 
 	// Bind, if not nil, is called if this get fetches the resource: by the get, with its
 	// context, before the others who wait for the key are told. If it fails, or its
 	// context ends meanwhile, the resource is put. It must not get the same key, which
 	// would wait for itself.
 	Bind func(ctx context.Context, r R) error
+}
+
+// Patience says what a get waits for, the most patient first.
+type Patience uint8
+
+const (
+	// Wait waits for a borrower, if it must.
+	Wait Patience = iota
+	// NoWait waits for resources that are opened, cleaned or closed, but not for a borrower.
+	NoWait
+	// Try waits for nothing: it shares what is bound to the key, or takes what is idle. If
+	// there is neither, or another get fetches, the error is ErrExhausted.
+	Try
+)
+
+var patienceNames = [...]string{"wait", "no wait", "try"}
+
+// String returns the name.
+func (p Patience) String() string {
+	if int(p) >= len(patienceNames) {
+		return "unknown patience"
+	}
+	return patienceNames[p]
 }

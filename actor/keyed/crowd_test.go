@@ -43,7 +43,7 @@ func newCrowd(t *testing.T, grace time.Duration) *crowd {
 	c := &crowd{T: t, pool: newFakePool(t, 5), endures: grace == time.Hour}
 	c.pool.judge = func(th *thing) { th.uses++ } // nobody has the thing any more
 	c.table = New(Config[*thing]{
-		Get: c.pool.get, TryGet: c.pool.tryGet, Closing: c.pool.closing, EndGrace: grace,
+		Get: c.pool.getBy, Closing: c.pool.closing, EndGrace: grace,
 		OnEnd: func(*thing) { c.told.Add(1) },
 	})
 	return c
@@ -65,7 +65,7 @@ func (c *crowd) hold(key int, th *thing, n int) {
 // borrow is one hold, of a client that uses it, and waits, as it likes.
 func (c *crowd) borrow(rng *rand.Rand, idles func(n int)) {
 	key := rng.IntN(crowdKeys)
-	r := Request[*thing]{Key: key, Tied: rng.IntN(3) > 0, Try: rng.IntN(10) == 0}
+	r := Request[*thing]{Key: key, Tied: rng.IntN(3) > 0, Patience: Patience(max(0, rng.IntN(12)-9))}
 	if rng.IntN(2) == 0 {
 		fails := rng.IntN(10) == 0
 		r.Bind = func(_ context.Context, th *thing) error {
@@ -100,7 +100,7 @@ func (c *crowd) borrow(rng *rand.Rand, idles func(n int)) {
 	case errors.Is(err, actor.ErrRevoked) && !c.endures: // those who hold it have not put it
 		c.dead.Add(1)
 		return
-	case r.Try && err == actor.ErrExhausted:
+	case r.Patience > Wait && err == actor.ErrExhausted:
 		return
 	default:
 		if !errors.Is(err, context.Canceled) && err != errNotNow {

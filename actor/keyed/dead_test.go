@@ -143,7 +143,7 @@ func TestRule12ADeadKeyIsRefused(t *testing.T) {
 				}
 				_, used := y.Begin("read")
 				_, again := z.Begin("read")
-				for _, err := range []error{used, again, b.key("k").fails(), b.get(b.Context(), Request[*thing]{Key: "k", Try: true}).fails()} {
+				for _, err := range []error{used, again, b.key("k").fails(), b.get(b.Context(), Request[*thing]{Key: "k", Patience: Try}).fails()} {
 					assert.Equal(b, reason, b.revokedIs(err).Reason)
 				}
 				assert.EqualValues(b, 1, y.Value().id, "the holds have not ended")

@@ -22,8 +22,9 @@ type entry[R any] struct {
 	content note[R] // what lies in note
 }
 
-func newEntry[R any](t *Table[R], at chan *shard[R], key, tenant any) *entry[R] {
-	e := &entry[R]{table: t, shard: at, key: key, tenant: tenant, note: make(chan *note[R], 1)}
+func newEntry[R any](t *Table[R], at chan *shard[R], r *Request[R]) *entry[R] {
+	e := &entry[R]{table: t, shard: at, key: r.Key, tenant: r.Tenant, note: make(chan *note[R], 1)}
+	e.content.patience = r.Patience
 	e.note <- &e.content
 	return e
 }
@@ -38,6 +39,7 @@ func newEntry[R any](t *Table[R], at chan *shard[R], key, tenant any) *entry[R] 
 // is fetching.
 type note[R any] struct {
 	state     state
+	patience  Patience  // of the get that fetches
 	waiting   list[R]   // gets that wait for what another one fetches, the first first
 	refs      list[R]   // references that have not come back, the oldest first
 	live      int       // of refs, those that have not ended

@@ -35,13 +35,9 @@ func (t *Table[R]) fetch(h *ref[R], r *Request[R]) (*Hold[R], error) {
 // fetchLease gets a lease, and calls Bind. own reports whether an error is nobody else's
 // business. A lease that is not returned has gone back.
 func (t *Table[R]) fetchLease(h *ref[R], r *Request[R]) (lease Lease[R], own bool, err error) {
-	get := t.config.Get
-	if r.Try {
-		get = t.config.TryGet
-	}
-	lease, err = get(h.ctx)
+	lease, err = t.config.Get(h.ctx, r.Patience)
 	if err != nil {
-		return nil, r.Try || errors.Is(err, actor.ErrTimeout) || h.contextEnded(), err
+		return nil, r.Patience > Wait || errors.Is(err, actor.ErrTimeout) || h.contextEnded(), err
 	}
 	if r.Bind != nil {
 		if own, err = h.bindTo(lease, r); err != nil {
@@ -124,7 +120,7 @@ func (e *entry[R]) passOn(n *note[R]) {
 		return
 	}
 	n.waiting.remove(next)
-	next.phase = asking
+	next.phase, n.patience = asking, next.patience
 	e.note <- n
 	next.answer <- answer[R]{kind: takeOver}
 }

@@ -15,7 +15,7 @@ import (
 // [*actor.KeyError]; the context's, if that ends first; ErrClosed; [*TenantError];
 // [*actor.RevokedError] if the resource was revoked and its holders have not let go of
 // it; of a get that waited for another one, a [*actor.WaitError] if it gave up; those
-// of Config.Get, Config.TryGet and Request.Bind.
+// of Config.Get and Request.Bind.
 func (t *Table[R]) Get(ctx context.Context, r Request[R]) (*Hold[R], error) {
 	if err := CheckKey(r.Key); err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (t *Table[R]) Get(ctx context.Context, r Request[R]) (*Hold[R], error) {
 			h.since = time.Now()
 		}
 		var made bool
-		if h.entry, made = t.findOrMake(r.Key, r.Tenant); made {
+		if h.entry, made = t.findOrMake(&r); made {
 			return t.fetch(h, &r)
 		}
 		same := h.entry.tenant == r.Tenant
@@ -56,7 +56,7 @@ func (t *Table[R]) Get(ctx context.Context, r Request[R]) (*Hold[R], error) {
 		}
 		switch n.state {
 		case fetching:
-			if r.Try {
+			if r.Patience == Try || r.Patience > n.patience {
 				h.entry.note <- n
 				return nil, actor.ErrExhausted
 			}
@@ -78,7 +78,7 @@ func (t *Table[R]) Get(ctx context.Context, r Request[R]) (*Hold[R], error) {
 
 // newRef makes the reference of a get.
 func (t *Table[R]) newRef(ctx context.Context, r *Request[R]) *ref[R] {
-	h := &ref[R]{ctx: ctx, done: ctx.Done(), own: r.Own, scope: r.Scope}
+	h := &ref[R]{ctx: ctx, done: ctx.Done(), patience: r.Patience, own: r.Own, scope: r.Scope}
 	h.tied = r.Tied && h.done != nil
 	if t.config.Origin != nil {
 		h.origin = t.config.Origin(ctx)
@@ -87,7 +87,7 @@ func (t *Table[R]) newRef(ctx context.Context, r *Request[R]) *ref[R] {
 }
 
 // Share returns another hold of the resource, as a get of its key would, while h is held:
-// r.Key, r.Try and r.Bind do not count. It fetches nothing and waits for nobody. Errors:
+// r.Key, r.Patience and r.Bind do not count. It fetches nothing and waits for nobody. Errors:
 // ErrNotLeased if h has ended, the context's, ErrClosed, [*TenantError],
 // [*actor.RevokedError].
 func (h *Hold[R]) Share(ctx context.Context, r Request[R]) (*Hold[R], error) {

@@ -99,8 +99,24 @@ func (p *fakePool) get(ctx context.Context) (Lease[*thing], error) {
 	}
 }
 
-// tryGet is Config.TryGet.
-func (p *fakePool) tryGet(context.Context) (Lease[*thing], error) {
+// getBy is Config.Get. All that a NoWait would wait for is there.
+func (p *fakePool) getBy(ctx context.Context, patience Patience) (Lease[*thing], error) {
+	switch patience {
+	case Wait:
+		return p.get(ctx)
+	case NoWait:
+		select {
+		case <-p.places:
+			return p.lend(), nil
+		default:
+			return nil, actor.ErrExhausted
+		}
+	default:
+		return p.tryGet()
+	}
+}
+
+func (p *fakePool) tryGet() (Lease[*thing], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.idle) == 0 {
@@ -268,7 +284,7 @@ func inBed(t *testing.T, limit int, c Config[*thing], f func(b *bed)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bed{T: t, pool: newFakePool(t, limit), ended: make(chan int64, 10_000)}
 		c := c
-		c.Get, c.TryGet, c.Closing = b.pool.get, b.pool.tryGet, b.pool.closing
+		c.Get, c.Closing = b.pool.getBy, b.pool.closing
 		if c.OnEnd == nil {
 			c.OnEnd = func(th *thing) { b.ended <- th.id }
 		}

@@ -48,9 +48,8 @@ func TestRule18ANoteIsNeverKept(t *testing.T) {
 		b = bb
 		b.pool.looks = func(_ *fakeLease, call string) { pry(call) }
 		b.pool.judge = func(*thing) { pry("judge") }
-		get, tryGet := b.table.config.Get, b.table.config.TryGet
-		b.table.config.Get = func(ctx context.Context) (Lease[*thing], error) { pry("Get"); return get(ctx) }
-		b.table.config.TryGet = func(ctx context.Context) (Lease[*thing], error) { pry("TryGet"); return tryGet(ctx) }
+		get := b.table.config.Get
+		b.table.config.Get = func(ctx context.Context, p Patience) (Lease[*thing], error) { pry("Get"); return get(ctx, p) }
 		ctx := func() *nosyContext {
 			return &nosyContext{Context: b.Context(), done: make(chan struct{}), asks: func() { pry("context") }}
 		}
@@ -86,7 +85,7 @@ func TestRule18ANoteIsNeverKept(t *testing.T) {
 		_ = z.Put()
 		_, err = next.Take()
 		require.NoError(b, err)
-		_ = b.get(ctx(), Request[*thing]{Key: "k", Try: true}).fails()
+		_ = b.get(ctx(), Request[*thing]{Key: "k", Patience: Try}).fails()
 		b.put(b.get(ctx(), Request[*thing]{Key: "k"}).hold())
 		b.pool.script <- func(context.Context) error { time.Sleep(2 * time.Minute); return errNotNow }
 		first := b.get(ctx(), Request[*thing]{Key: "k"})
@@ -96,7 +95,7 @@ func TestRule18ANoteIsNeverKept(t *testing.T) {
 		assert.ErrorIs(b, second.fails(), actor.ErrTimeout)
 		b.pool.looks, b.pool.judge = nil, nil
 	})
-	for _, who := range []string{"OnEnd", "Origin", "Holder", "Explain", "ShowKey", "Get", "TryGet", "Bind", "context", "judge", "Value", "ID", "discard", "kill", "take"} {
+	for _, who := range []string{"OnEnd", "Origin", "Holder", "Explain", "ShowKey", "Get", "Bind", "context", "judge", "Value", "ID", "discard", "kill", "take"} {
 		_, was := called.Load(who)
 		assert.True(t, was, who)
 	}

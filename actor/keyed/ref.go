@@ -13,14 +13,15 @@ import (
 // does not lead to the borrower's Hold if that is tracked, so a Hold that nobody can
 // reach any more is found, although the note still has its ref.
 type ref[R any] struct {
-	handle Hold[R]   // the borrower's, unless it is tracked
-	entry  *entry[R] // which it waits for, or holds
-	ctx    context.Context
-	done   <-chan struct{} // of ctx
-	tied   bool            // the end of ctx gives it back
-	own    bool            // Table.Put passes over it
-	scope  *Scope          // after whose end it is not used
-	origin Origin          // nil without tracking
+	handle   Hold[R]   // the borrower's, unless it is tracked
+	entry    *entry[R] // which it waits for, or holds
+	ctx      context.Context
+	done     <-chan struct{} // of ctx
+	patience Patience        // of its get
+	tied     bool            // the end of ctx gives it back
+	own      bool            // Table.Put passes over it
+	scope    *Scope          // after whose end it is not used
+	origin   Origin          // nil without tracking
 
 	// Of the goroutine that has the note.
 	prev, next *ref[R]

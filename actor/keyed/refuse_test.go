@@ -23,7 +23,7 @@ func TestRule15ClosingRefusesGets(t *testing.T) {
 		fetches := b.key("i")
 		waits := b.key("i")
 		close(b.pool.closing)
-		for _, w := range []*pending{behind, fetches, waits, b.key("k"), b.key("new"), b.get(b.Context(), Request[*thing]{Key: "k", Try: true})} {
+		for _, w := range []*pending{behind, fetches, waits, b.key("k"), b.key("new"), b.get(b.Context(), Request[*thing]{Key: "k", Patience: Try})} {
 			assert.Equal(b, actor.ErrClosed, w.fails())
 		}
 		binds.waits()
@@ -104,7 +104,7 @@ func TestClosingAndWhatIsRevoked(t *testing.T) {
 
 func TestRule16ATryDoesNotWait(t *testing.T) {
 	inBed(t, 2, Config[*thing]{}, func(b *bed) {
-		try := func(key any) *pending { return b.get(b.Context(), Request[*thing]{Key: key, Try: true}) }
+		try := func(key any) *pending { return b.get(b.Context(), Request[*thing]{Key: key, Patience: Try}) }
 		assert.Equal(b, actor.ErrExhausted, try("k").fails(), "it opens nothing")
 		assert.Nil(b, b.table.find("k"))
 		b.put(b.key("j").hold())
@@ -127,9 +127,14 @@ func TestRule16ATryDoesNotWait(t *testing.T) {
 func TestATryThatFailsAndTheOthers(t *testing.T) {
 	inBed(t, 2, Config[*thing]{}, func(b *bed) {
 		tried := make(chan struct{})
-		tryGet := b.table.config.TryGet
-		b.table.config.TryGet = func(c context.Context) (Lease[*thing], error) { <-tried; return tryGet(c) }
-		try := b.get(b.Context(), Request[*thing]{Key: "k", Try: true})
+		get := b.table.config.Get
+		b.table.config.Get = func(c context.Context, p Patience) (Lease[*thing], error) {
+			if p == Try {
+				<-tried
+			}
+			return get(c, p)
+		}
+		try := b.get(b.Context(), Request[*thing]{Key: "k", Patience: Try})
 		w := b.key("k")
 		w.waits()
 		close(tried)
@@ -138,11 +143,37 @@ func TestATryThatFailsAndTheOthers(t *testing.T) {
 
 		p := newBinder()
 		p.script <- failing
-		try = b.get(b.Context(), Request[*thing]{Key: "k", Try: true, Bind: p.bind})
+		try = b.get(b.Context(), Request[*thing]{Key: "k", Patience: Try, Bind: p.bind})
 		w = b.key("k")
 		time.Sleep(time.Second)
 		assert.Equal(b, errNotNow, try.fails())
 		assert.Equal(b, errNotNow, w.fails(), "what Bind says is everybody's")
 		synctest.Wait()
+	})
+}
+
+// A get that waits for no borrower shares what is bound, waits for what another one of its
+// kind fetches, and is refused while one fetches that may wait for a borrower.
+func TestNoWait(t *testing.T) {
+	inBed(t, 1, Config[*thing]{}, func(b *bed) {
+		noWait := func(key any, bind func(context.Context, *thing) error) *pending {
+			return b.get(b.Context(), Request[*thing]{Key: key, Patience: NoWait, Bind: bind})
+		}
+		other := b.key("other").hold()
+		assert.Equal(b, actor.ErrExhausted, noWait("k", nil).fails())
+		w := b.key("k")
+		w.waits()
+		assert.Equal(b, actor.ErrExhausted, noWait("k", nil).fails())
+		b.put(other)
+		k := w.hold()
+		b.put(noWait("k", nil).hold())
+		b.put(k)
+
+		x := noWait("k", func(context.Context, *thing) error { time.Sleep(time.Second); return nil })
+		y := noWait("k", nil)
+		y.waits()
+		time.Sleep(time.Second)
+		b.put(x.hold())
+		b.put(y.hold())
 	})
 }

@@ -109,19 +109,18 @@ func TestKeysThatCannotBe(t *testing.T) {
 }
 
 func TestConfigsThatCannotBe(t *testing.T) {
-	get := func(context.Context) (Lease[int], error) { return nil, errNotNow }
+	get := func(context.Context, Patience) (Lease[int], error) { return nil, errNotNow }
 	closing := make(chan struct{})
 	for what, c := range map[string]Config[int]{
-		"Get":      {TryGet: get, Closing: closing},
-		"TryGet":   {Get: get, Closing: closing},
-		"Closing":  {Get: get, TryGet: get},
-		"Timeout":  {Get: get, TryGet: get, Closing: closing, Timeout: -1},
-		"MaxLease": {Get: get, TryGet: get, Closing: closing, MaxLease: -1},
-		"EndGrace": {Get: get, TryGet: get, Closing: closing, EndGrace: -1},
+		"Get":      {Closing: closing},
+		"Closing":  {Get: get},
+		"Timeout":  {Get: get, Closing: closing, Timeout: -1},
+		"MaxLease": {Get: get, Closing: closing, MaxLease: -1},
+		"EndGrace": {Get: get, Closing: closing, EndGrace: -1},
 	} {
 		assert.Panics(t, func() { New(c) }, what)
 	}
-	assert.Equal(t, 500*time.Millisecond, New(Config[int]{Get: get, TryGet: get, Closing: closing}).config.EndGrace)
+	assert.Equal(t, 500*time.Millisecond, New(Config[int]{Get: get, Closing: closing}).config.EndGrace)
 }
 
 func TestRule2OneGetFetches(t *testing.T) {

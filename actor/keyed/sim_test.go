@@ -138,7 +138,7 @@ func (s *sim) client() *simClient {
 
 func (s *sim) get() {
 	key, c := s.rng.IntN(simKeys), s.client()
-	r := Request[*thing]{Key: key, Tied: s.rng.IntN(2) == 0, Own: s.rng.IntN(4) == 0, Try: s.rng.IntN(4) == 0}
+	r := Request[*thing]{Key: key, Tied: s.rng.IntN(2) == 0, Own: s.rng.IntN(4) == 0, Patience: Patience(s.rng.IntN(4) / 3 * 2)}
 	cur, fetched, idle := s.current(key), s.fetches(key), s.pool.idles()
 	refused := cur != nil && cur.dead()
 	if refused && !c.ended && time.Since(cur.deadSince) >= simMaxLease {
@@ -146,7 +146,7 @@ func (s *sim) get() {
 		cur = nil
 	}
 	g := &simGet{s.bed.get(c.ctx, r), key, c, r.Tied, r.Own}
-	s.did("get %d tied %v own %v try %v: done %v, %v", key, r.Tied, r.Own, r.Try, isClosed(g.done), g.err)
+	s.did("get %d tied %v own %v %v: done %v, %v", key, r.Tied, r.Own, r.Patience, isClosed(g.done), g.err)
 	switch {
 	case c.ended:
 		g.lost()
@@ -155,7 +155,7 @@ func (s *sim) get() {
 	case cur != nil:
 		require.Same(s, g.hold().ref.entry, cur.holds[0].ref.entry)
 		s.grant(g)
-	case r.Try && (fetched || idle == 0):
+	case r.Patience == Try && (fetched || idle == 0):
 		require.Equal(s, actor.ErrExhausted, g.fails())
 	case isClosed(g.done):
 		require.False(s, fetched, "the others wait")

@@ -59,18 +59,17 @@ func (t *Table[R]) find(key any) *entry[R] {
 	return e
 }
 
-// findOrMake returns the entry of key. If it was made, for tenant, the caller must fetch
-// for it.
-func (t *Table[R]) findOrMake(key, tenant any) (e *entry[R], made bool) {
-	at := t.shardOf(key)
+// findOrMake returns the entry of the key. If it was made, the caller must fetch for it.
+func (t *Table[R]) findOrMake(r *Request[R]) (e *entry[R], made bool) {
+	at := t.shardOf(r.Key)
 	s := <-at
-	e = s.keys[key]
+	e = s.keys[r.Key]
 	if e == nil {
-		e, made = newEntry(t, at, key, tenant), true
+		e, made = newEntry(t, at, r), true
 		if s.keys == nil {
 			s.keys = map[any]*entry[R]{}
 		}
-		s.keys[key] = e
+		s.keys[r.Key] = e
 	}
 	at <- s
 	return e, made

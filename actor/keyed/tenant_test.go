@@ -21,7 +21,7 @@ import (
 func (b *bed) refusedToOthers(tenant any) {
 	b.Helper()
 	for _, other := range []any{"evil", nil, 7, fmt.Sprint(tenant, " ")} {
-		for _, r := range []Request[*thing]{{Key: "k", Tenant: other}, {Key: "k", Tenant: other, Try: true}} {
+		for _, r := range []Request[*thing]{{Key: "k", Tenant: other}, {Key: "k", Tenant: other, Patience: Try}} {
 			err := b.get(b.Context(), r).fails()
 			assert.ErrorIs(b, err, ErrOtherTenant)
 			assert.Equal(b, &TenantError{Key: "k"}, err)

@@ -199,7 +199,7 @@ func TestCompleteOfWhatEnds(t *testing.T) {
 func leaky(t *testing.T, maxLease time.Duration) (*Table[*thing], *fakePool, chan string) {
 	p, leaks := newFakePool(t, 3), make(chan string, 100)
 	return New(Config[*thing]{
-		Get: p.get, TryGet: p.tryGet, Closing: p.closing, Origin: originOf, MaxLease: maxLease,
+		Get: p.getBy, Closing: p.closing, Origin: originOf, MaxLease: maxLease,
 		OnLeak: func(id uint64, h actor.Holder) {
 			leaks <- fmt.Sprint(id, " ", h.Holder, " ", h.Leaked, " ", h.For < time.Hour)
 		},

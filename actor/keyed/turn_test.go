@@ -291,8 +291,8 @@ func TestAPutHasTheErrorOfThePool(t *testing.T) {
 	refused := errors.New("pool refuses")
 	inBed(t, 1, Config[*thing]{}, func(b *bed) {
 		get := b.table.config.Get
-		b.table.config.Get = func(ctx context.Context) (Lease[*thing], error) {
-			l, err := get(ctx)
+		b.table.config.Get = func(ctx context.Context, p Patience) (Lease[*thing], error) {
+			l, err := get(ctx, p)
 			return &refusingLease{l, refused}, err
 		}
 		x, y := b.key("k").hold(), b.key("k").hold()

@@ -19,6 +19,16 @@ func (w *world) holding(number string) *Slot {
 
 func (w *world) get(name string) {
 	b := &borrower{name: name, began: w.now}
+	if w.noWait {
+		b.noWait = &NoWait{Body: b}
+	}
+	w.names[name] = b
+	w.ask(b)
+}
+
+func (w *world) getNow(name string) {
+	b := &borrower{name: name, began: w.now}
+	b.noWait = &NoWait{Body: b}
 	w.names[name] = b
 	w.ask(b)
 }
@@ -33,13 +43,13 @@ func (w *world) ask(b *borrower) {
 			return
 		}
 	}
-	if w.cfg.NoWait || w.cfg.MaxWaiting > 0 && len(w.waiting) >= w.cfg.MaxWaiting {
-		if !w.cfg.NoWait && w.full {
+	if b.noWait != nil || w.cfg.MaxWaiting > 0 && len(w.waiting) >= w.cfg.MaxWaiting {
+		if b.noWait == nil && w.full {
 			w.printf("%s is turned away", b.name)
 			return
 		}
 		w.inbox = append(w.inbox, func() {
-			if ok, why, err := w.m.Admit(w.now); !ok {
+			if ok, why, err := w.m.Admit(w.now, b.noWait); !ok {
 				w.printf("%s is refused: %s", b.name, refusalText(why, err))
 				return
 			}
@@ -61,7 +71,7 @@ func (w *world) join(b *borrower) {
 	b.waits = true
 	if !w.shut { // the second look of Await
 		if sl := w.take(); sl != nil {
-			b.waits = false
+			w.leave(b)
 			w.printf("%s takes %d", b.name, sl.ID)
 			w.own(sl, inLine, onItsWay)
 			w.fit(b, sl, true)
@@ -69,6 +79,14 @@ func (w *world) join(b *borrower) {
 		}
 	}
 	w.waiting = append(w.waiting, b)
+}
+
+// leave ends the wait of b.
+func (w *world) leave(b *borrower) {
+	b.waits = false
+	if b.noWait != nil {
+		w.inbox = append(w.inbox, func() { w.m.Left(b.noWait) })
+	}
 }
 
 func (w *world) sayFew() {
@@ -142,7 +160,7 @@ func (w *world) cancel(name string) {
 	if b == nil || !b.waits {
 		w.fail("%s does not wait", name)
 	}
-	b.waits = false
+	w.leave(b)
 	if i := slices.Index(w.waiting, b); i >= 0 {
 		w.waiting = slices.Delete(w.waiting, i, i+1)
 		return
@@ -263,7 +281,7 @@ func (w *world) receive() {
 	for len(w.hand) > 0 {
 		a := w.hand[0]
 		w.hand = w.hand[1:]
-		a.to.waits = false
+		w.leave(a.to)
 		if a.slot != nil && !w.slots[a.slot].revoked {
 			w.fit(a.to, a.slot, true)
 		}

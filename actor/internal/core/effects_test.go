@@ -125,6 +125,17 @@ func (w *world) Refuse(why Refusal, err error) bool {
 	return true
 }
 
+func (w *world) Dismiss(g *NoWait, why Refusal, err error) {
+	b := g.Body.(*borrower)
+	i := slices.Index(w.waiting, b)
+	if i < 0 { // an answer is on its way
+		return
+	}
+	w.waiting = slices.Delete(w.waiting, i, i+1)
+	w.leave(b)
+	w.printf("dismiss %s: %s", b.name, refusalText(why, err))
+}
+
 func (w *world) Shut() {
 	w.at("shut")
 	w.shut = true

@@ -52,7 +52,8 @@ import (
 //
 // Borrowers. Gets have names, slots have the numbers in which they were opened:
 //
-//	get NAME...          Get
+//	get NAME...          Get; with nowait it is GetNoWait
+//	now NAME...          GetNoWait
 //	try NAME...          TryGet
 //	receive              those whose answers are on their way receive them (for races: they
 //	                     do in any case before the machine settles again)
@@ -103,6 +104,7 @@ type world struct {
 	fail func(format string, args ...any) // a rule is broken, or a command makes no sense
 
 	quietly bool // the deadline is not printed
+	noWait  bool // gets do not wait for borrowers
 
 	inbox  []func()
 	during []hook
@@ -142,9 +144,10 @@ type hook struct {
 
 // A borrower is one get.
 type borrower struct {
-	name  string
-	began time.Duration
-	waits bool
+	name   string
+	began  time.Duration
+	waits  bool
+	noWait *NoWait // nil of a plain Get
 }
 
 type answered struct {
@@ -205,7 +208,7 @@ func (w *world) configure(words []string) {
 		"max-age": &c.MaxAge, "jitter": &c.AgeJitter, "max-rest": &c.MaxRest, "period": &c.CheckPeriod, "max-lease": &c.MaxLease,
 	}
 	flags := map[string]*bool{
-		"wait": &c.WaitForServer, "nowait": &c.NoWait, "keepalive": &c.KeepAlive, "look": &c.Look, "clean": &c.Clean,
+		"wait": &c.WaitForServer, "nowait": &w.noWait, "keepalive": &c.KeepAlive, "look": &c.Look, "clean": &c.Clean,
 		"check": &c.Check, "events": &w.events,
 	}
 	for _, word := range words {
@@ -343,6 +346,10 @@ func (w *world) run(command string) {
 	case "get":
 		for _, n := range args {
 			w.get(n)
+		}
+	case "now":
+		for _, n := range args {
+			w.getNow(n)
 		}
 	case "borrow":
 		w.silently(func() {

@@ -5,7 +5,6 @@ import "time"
 // Resize changes how many resources there are to be. Nothing is recalled: while there
 // are too many the gate is shut, and what comes back first is closed.
 func (m *Machine) Resize(least, most int) {
-	m.shrunk = m.shrunk || m.cfg.NoWait && most < m.cfg.MaxOpen
 	m.cfg.MinOpen, m.cfg.MaxOpen = least, most
 	m.tell(Event{Kind: EventResized, N: most})
 }

@@ -25,7 +25,7 @@ type Machine struct {
 	isFull     bool          // waiters do not wake the machine
 	told       int           // of those that wait, so many have: see demand
 	again      bool          // the line had no room for an answer: settle once more, soon
-	shrunk     bool          // the limit was lowered: gets that do not wait for a borrower may have to
+	noWaits    []*NoWait     // in line, in the order in which they came; some may have left
 
 	surplus surplus
 	round   round
@@ -48,7 +48,6 @@ type Config struct {
 	CheckTimeout, CloseGrace           time.Duration
 
 	WaitForServer bool // gets wait through an outage
-	NoWait        bool // gets never wait for a borrower
 	KeepAlive     bool // idle resources are checked, not only looked at
 	Look          bool // there is a function that looks at an idle resource
 	Clean, Check  bool // there are functions that do
@@ -64,16 +63,17 @@ type Effects interface {
 	Idle() (below, top int)
 	Give(*Slot) *Slot
 	Return(sl *Slot, top bool) *Slot
-	Draw() *Slot                // the first idle slot below the top; nil if there is none
-	Match() *Slot               // hands idle slots to waiters while there are both
-	DrawTop() *Slot             // the slot on top
-	Refuse(Refusal, error) bool // one waiter; false if nobody waits, or there is no room
-	Shut()                      // the gate
-	Open()                      // the gate
-	SetFull(bool)               // a waiter need not wake the supervisor
-	End()                       // nobody is served from now on
-	WatchIdle()                 // have the next get that leaves fewer than MinIdle say so
-	WatchLeases()               // have the next get say so: MaxLease begins to run
+	Draw() *Slot                     // the first idle slot below the top; nil if there is none
+	Match() *Slot                    // hands idle slots to waiters while there are both
+	DrawTop() *Slot                  // the slot on top
+	Refuse(Refusal, error) bool      // one waiter; false if nobody waits, or there is no room
+	Dismiss(*NoWait, Refusal, error) // has it leave the line, unless it was served just now
+	Shut()                           // the gate
+	Open()                           // the gate
+	SetFull(bool)                    // a waiter need not wake the supervisor
+	End()                            // nobody is served from now on
+	WatchIdle()                      // have the next get that leaves fewer than MinIdle say so
+	WatchLeases()                    // have the next get say so: MaxLease begins to run
 
 	// Slots.
 	Recall(*Slot)                                    // have its owner bring it back

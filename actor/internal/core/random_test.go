@@ -36,7 +36,7 @@ func TestRandomRuns(t *testing.T) {
 	for n := uint64(0); total > 0; n++ {
 		total -= play(t, first+n, min(runLength, total), done)
 	}
-	for _, name := range []string{"get", "try", "cancel", "put", "late", "done", "tick", "pause", "resume", "reset", "resize", "closeall", "force", "during"} {
+	for _, name := range []string{"get", "now", "try", "cancel", "put", "late", "done", "tick", "pause", "resume", "reset", "resize", "closeall", "force", "during"} {
 		if *steps == 0 && done[name] == 0 {
 			t.Errorf("%s was never drawn", name)
 		}
@@ -125,7 +125,6 @@ func (p *player) config() string {
 	add(20, "max-waiting=%d", 1+p.few(4))
 	add(30, "dials=%d", 1+p.few(3))
 	add(50, "wait")
-	add(20, "nowait")
 	add(50, "look")
 	add(60, "clean")
 	add(60, "check")
@@ -161,7 +160,7 @@ func (p *player) command() string {
 		if p.chance(10) {
 			return fmt.Sprintf("try g%d", p.gets)
 		}
-		return fmt.Sprintf("get g%d", p.gets)
+		return fmt.Sprintf("%s g%d", pick(p, []string{"get", "get", "get", "now"}), p.gets)
 	case n < 45:
 		return p.put(held)
 	case n < 70:

@@ -4,19 +4,13 @@ import "time"
 
 // refuseHopeless refuses the waiters that nothing can help. It is a condition, looked at
 // in every Settle, not an event: nothing usable is open, nothing is on its way, and
-// dials are held back. Where gets never wait for a borrower, what is lent does not help
-// either, nor does a pause. Kept slots are for the first waiters.
+// dials are held back. Kept slots are for the first waiters.
 func (m *Machine) refuseHopeless(now time.Duration) {
-	switch kept := m.kept.len(); {
-	case m.pause.on:
-		if m.cfg.NoWait {
-			m.refuse(0, Paused, nil)
-		}
-	case m.stuck(now) && (m.usable == 0 || m.cfg.NoWait):
-		m.refuse(kept, Unavailable, m.outage.err)
-	case m.shrunk:
-		m.shrunk = !m.refuse(max(kept, m.cfg.MaxOpen-m.lent()), Exhausted, nil)
+	if !m.pause.on && m.stuck(now) && m.usable == 0 {
+		m.refuse(m.kept.len(), Unavailable, m.outage.err)
+		return
 	}
+	m.dismissNoWaits(now)
 }
 
 // refuse refuses waiters until no more than most are left, as many as the line has room
@@ -30,35 +24,39 @@ func (m *Machine) refuse(most int, r Refusal, err error) bool {
 			}
 			break
 		}
-		m.stats.Refused++
-		m.tell(Event{Kind: EventRefused, Refusal: r, Err: err})
+		m.refused(r, err)
 	}
 	return true
 }
 
-// Admit decides whether one more get may wait, where that is limited. The caller then
-// joins the line on the get's behalf before it does anything else.
-func (m *Machine) Admit(now time.Duration) (ok bool, why Refusal, err error) {
-	if ok, why, err = m.admit(now); ok {
-		m.Waits()
-		return true, 0, nil
-	}
+// refused counts a get that is refused, and tells of it.
+func (m *Machine) refused(why Refusal, err error) {
 	m.stats.Refused++
 	m.tell(Event{Kind: EventRefused, Refusal: why, Err: err})
-	return false, why, err
 }
 
-func (m *Machine) admit(now time.Duration) (ok bool, why Refusal, err error) {
+// Admit decides whether one more get may wait, where that is limited: by MaxWaiting, or
+// since it does not wait for a borrower. g is nil for one that does. The caller then joins
+// the line on the get's behalf before it does anything else.
+func (m *Machine) Admit(now time.Duration, g *NoWait) (ok bool, why Refusal, err error) {
+	if ok, why, err = m.admit(now, g); !ok {
+		m.refused(why, err)
+		return false, why, err
+	}
+	m.Waits()
+	if g != nil {
+		m.noWaits = append(m.noWaits, g)
+	}
+	return true, 0, nil
+}
+
+func (m *Machine) admit(now time.Duration, g *NoWait) (ok bool, why Refusal, err error) {
 	waiting := m.fx.Waiting() + 1
 	switch {
 	case m.end.closing:
 		return false, Closed, nil
-	case m.cfg.NoWait && m.pause.on:
-		return false, Paused, nil
-	case m.cfg.NoWait && waiting > m.kept.len() && m.stuck(now):
-		return false, Unavailable, m.outage.err
-	case m.cfg.NoWait && waiting > m.cfg.MaxOpen-m.lent():
-		return false, Exhausted, nil
+	case g != nil:
+		return m.admitNoWait(now, waiting)
 	case m.cfg.MaxWaiting > 0 && waiting > m.cfg.MaxWaiting+m.provided(now):
 		return false, Crowded, nil
 	}
@@ -105,8 +103,7 @@ func (m *Machine) Pick(now time.Duration) (*Slot, Refusal, error) {
 			why, err = Unavailable, m.outage.err
 		}
 	}
-	m.stats.Refused++
-	m.tell(Event{Kind: EventRefused, Refusal: why, Err: err})
+	m.refused(why, err)
 	return nil, why, err
 }
 

@@ -192,15 +192,28 @@ func (w *world) checkWaiters() {
 	if !m.pause.on && m.coming(w.now) < waiting && m.room() > 0 && !m.outage.backoff(w.now) && dials < m.cfg.MaxDials && !probe {
 		w.fail("%d wait, %d are coming, and there is room for %d", waiting, m.coming(w.now), m.room())
 	}
-	switch {
-	case m.pause.on:
-		if m.cfg.NoWait {
-			w.fail("%s waits for the end of a pause", w.waiting[0].name)
-		}
-	case m.stuck(w.now) && (m.usable == 0 || m.cfg.NoWait):
+	if !m.pause.on && m.stuck(w.now) && m.usable == 0 {
 		w.fail("%s waits without hope", w.waiting[0].name)
-	case m.cfg.NoWait && waiting > m.cfg.MaxOpen-m.lent():
-		w.fail("%s waits for a borrower", w.waiting[0].name)
+	}
+	w.checkNoWaits()
+}
+
+// checkNoWaits: no get waits for a borrower, or for the end of a pause, that does not.
+func (w *world) checkNoWaits() {
+	m, waiting := w.m, 0
+	for _, b := range w.waiting {
+		if b.noWait == nil {
+			continue
+		}
+		waiting++
+		switch {
+		case m.pause.on:
+			w.fail("%s waits for the end of a pause", b.name)
+		case m.stuck(w.now):
+			w.fail("%s waits for a dial that nobody tries", b.name)
+		case waiting > m.cfg.MaxOpen-m.lent():
+			w.fail("%s waits for a borrower", b.name)
+		}
 	}
 }
 

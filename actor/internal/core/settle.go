@@ -52,8 +52,8 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 	// 5. Refuse the waiters that nothing can help.
 	// Before: no idle slot is left for the waiters, but what is kept for want of room.
 	// After: every waiter has hope: something is coming, may be opened now or after the
-	// backoff, or will be put. In a pause every waiter may hope for its end, except where
-	// gets do not wait for borrowers.
+	// backoff, or will be put; in a pause, its end. A get that does not wait for borrowers,
+	// nor for the end of a pause, has another hope.
 	m.refuseHopeless(now)
 
 	// 6. Open what the waiters and the minimums lack.
@@ -120,6 +120,9 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 	}
 	if m.outage.failures > 0 && m.belowMinimum() {
 		at(m.outage.refillAt)
+	}
+	if len(m.noWaits) > 0 {
+		at(now + barged)
 	}
 	at(m.expiry)
 	at(m.overlong)

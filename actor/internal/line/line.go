@@ -148,10 +148,20 @@ func (l *Line[T]) Await(ctx context.Context, late <-chan time.Time) (T, error) {
 	case a := <-l.hand:
 		return a.value, a.err
 	case <-ctx.Done():
-		return l.leave(ErrGaveUp)
+		return l.giveUp(ErrGaveUp)
 	case <-late:
-		return l.leave(ErrLate)
+		return l.giveUp(ErrLate)
 	}
+}
+
+// giveUp ends the wait of the caller: with an answer that is there already, since a select
+// chooses at random, or with the error why.
+func (l *Line[T]) giveUp(why error) (T, error) {
+	l.step(LookAgain)
+	if a, ok := receive(l.hand); ok {
+		return a.value, a.err
+	}
+	return l.leave(why)
 }
 
 // leave ends the wait of the caller with the error why: it takes a token back, or

@@ -18,6 +18,7 @@ const (
 	Claim                  // take a token out of want
 	Hand                   // send an answer; a put blocks here until there is room
 	Receive                // receive an answer, or be told by the context or the timer
+	LookAgain              // before giving up, receive an answer if there is one
 	Leave                  // take a token back or receive the answer on its way
 	Set                    // shut or open the gate, say whether the line is full
 	Finish                 // end
@@ -26,7 +27,7 @@ const (
 var stepNames = [...]string{
 	LookAtGate: "look at gate", LookAtWant: "look at want", LookAtEnd: "look at end", LookAtFull: "look at full",
 	TakeTop: "take top", TakeIdle: "take idle", LayTop: "lay top", LayIdle: "lay idle", Post: "post", Claim: "claim",
-	Hand: "hand", Receive: "receive", Leave: "leave", Set: "set", Finish: "finish",
+	Hand: "hand", Receive: "receive", LookAgain: "look again", Leave: "leave", Set: "set", Finish: "finish",
 }
 
 // String names the step.
