@@ -95,6 +95,7 @@ type Config[R any] struct {
 
 	// MaxIdle is the most resources that are kept idle: one more that is put
 	// is closed. From MinOpen and MinIdle to MaxOpen. Zero: no limit but MaxOpen.
+	// KeepNone: what is put goes to the first in line, or is closed.
 	MaxIdle int
 
 	// MaxAge is how long after it was opened a resource is lent no more. One that
@@ -196,6 +197,21 @@ type Config[R any] struct {
 	point func(point)
 }
 
+// KeepNone is the MaxIdle of a supervisor that keeps nothing idle.
+const KeepNone = -1
+
+// mostIdle is the most resources that may be idle.
+func (c *Config[R]) mostIdle() int {
+	switch c.MaxIdle {
+	case 0:
+		return core.NoLimit
+	case KeepNone:
+		return 0
+	default:
+		return c.MaxIdle
+	}
+}
+
 // A Verdict is what is to be done with a resource.
 type Verdict = core.Verdict
 
@@ -252,10 +268,10 @@ func (c *Config[R]) validate() error {
 		{c.MinOpen > c.MaxOpen, "MinOpen", c.MinOpen, bounded},
 		{c.MinIdle < 0, "MinIdle", c.MinIdle, "must not be negative"},
 		{c.MinIdle > c.MaxOpen, "MinIdle", c.MinIdle, bounded},
-		{c.MaxIdle < 0, "MaxIdle", c.MaxIdle, "must not be negative"},
+		{c.MaxIdle < KeepNone, "MaxIdle", c.MaxIdle, "must not be negative, but for KeepNone"},
 		{c.MaxIdle > c.MaxOpen, "MaxIdle", c.MaxIdle, bounded},
-		{c.MaxIdle > 0 && c.MaxIdle < c.MinOpen, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinOpen (%d)", c.MinOpen)},
-		{c.MaxIdle > 0 && c.MaxIdle < c.MinIdle, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinIdle (%d)", c.MinIdle)},
+		{c.mostIdle() < c.MinOpen, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinOpen (%d)", c.MinOpen)},
+		{c.mostIdle() < c.MinIdle, "MaxIdle", c.MaxIdle, fmt.Sprintf("must not be less than MinIdle (%d)", c.MinIdle)},
 		{c.MaxAge < 0, "MaxAge", c.MaxAge, "must not be negative"},
 		{c.AgeJitter < 0, "AgeJitter", c.AgeJitter, "must not be negative"},
 		{c.MaxRest < 0, "MaxRest", c.MaxRest, "must not be negative"},

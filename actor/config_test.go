@@ -27,7 +27,9 @@ func TestAConfigErrorNamesFieldAndValue(t *testing.T) {
 		{"MinOpen", 11, func(c *Config[int]) { c.MinOpen = 11 }},
 		{"MinIdle", -1, func(c *Config[int]) { c.MinIdle = -1 }},
 		{"MinIdle", 11, func(c *Config[int]) { c.MinIdle = 11 }},
-		{"MaxIdle", -1, func(c *Config[int]) { c.MaxIdle = -1 }},
+		{"MaxIdle", -2, func(c *Config[int]) { c.MaxIdle = -2 }},
+		{"MaxIdle", KeepNone, func(c *Config[int]) { c.MinOpen, c.MaxIdle = 1, KeepNone }},
+		{"MaxIdle", KeepNone, func(c *Config[int]) { c.MinIdle, c.MaxIdle = 1, KeepNone }},
 		{"MaxIdle", 11, func(c *Config[int]) { c.MaxIdle = 11 }},
 		{"MaxIdle", 2, func(c *Config[int]) { c.MinOpen, c.MaxIdle = 3, 2 }},
 		{"MaxIdle", 4, func(c *Config[int]) { c.MinIdle, c.MaxIdle = 5, 4 }},
@@ -72,6 +74,7 @@ func TestConfigsAtTheirLimitsAreValid(t *testing.T) {
 	for _, cfg := range []Config[*thing]{
 		{MaxOpen: 10, MinOpen: 10, MinIdle: 10, MaxIdle: 10},
 		{MaxOpen: 10, MinOpen: 3, MinIdle: 4, MaxIdle: 4},
+		{MaxOpen: 10, MaxIdle: KeepNone},
 		{MaxOpen: 10, MinOpen: 3, KeepAlive: true, Check: ok},
 		{MaxOpen: 10, MinOpen: 3, MaxAge: math.MaxInt64, AgeJitter: math.MaxInt64, MaxRest: math.MaxInt64, MaxLease: math.MaxInt64,
 			CheckPeriod: math.MaxInt64, GetTimeout: math.MaxInt64, KeepAlive: true, Check: ok},

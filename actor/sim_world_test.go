@@ -123,7 +123,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 		cfg.MinIdle = w.n(w.target + 1)
 	}
 	if maybe(20) {
-		cfg.MaxIdle = max(1, cfg.MinOpen, cfg.MinIdle)
+		if cfg.MaxIdle = max(cfg.MinOpen, cfg.MinIdle); cfg.MaxIdle == 0 {
+			cfg.MaxIdle = 1 - 2*w.n(2) // or KeepNone
+		}
 	}
 	if maybe(20) {
 		cfg.MaxAge, cfg.AgeJitter = w.pick(50*time.Millisecond, time.Second), time.Millisecond

@@ -149,6 +149,34 @@ func TestMaxIdleClosesWhatIsPutBeyondIt(t *testing.T) {
 	})
 }
 
+func TestKeepNoneClosesWhatIsPutUnlessAGetWaits(t *testing.T) {
+	inBed(t, Config[*thing]{MaxOpen: 2, MaxIdle: KeepNone, MaxWaiting: 1}, func(b *bed) {
+		x, y := b.get().lease(), b.get().lease()
+		w := b.get()
+		w.waits()
+		assert.ErrorIs(b, b.get().fails(), ErrTooManyWaiting)
+		value := x.Value()
+		b.put(x)
+		assert.Same(b, value, w.lease().Value())
+		assert.Empty(b, b.closed())
+		b.put(y)
+		b.put(w.lease())
+		synctest.Wait()
+		assert.Len(b, b.closed(), 2)
+		b.counts(0, 0, 0)
+		_, err := b.s.TryGet(b.Context())
+		assert.ErrorIs(b, err, ErrExhausted)
+		require.NoError(b, b.s.Ready(b.Context()))
+		require.NoError(b, b.s.Pause(b.Context()))
+		w = b.get()
+		w.waits()
+		require.NoError(b, b.s.Resume())
+		require.NoError(b, b.s.Resize(0, 1))
+		b.put(w.lease())
+		assert.EqualValues(b, 3, b.dials.Load())
+	})
+}
+
 func TestMaxRestShrinksToTheMinimum(t *testing.T) {
 	inBed(t, Config[*thing]{MaxOpen: 9, MinOpen: 2, MaxRest: 10 * time.Minute}, func(b *bed) {
 		b.rest(6)

@@ -111,8 +111,8 @@ func (s *Supervisor[R]) wake(ctx context.Context) {
 // room is the number of idle resources that the line has room for. With MaxIdle it is
 // exact: one more that is put goes to the supervisor, which closes it.
 func (c *Config[R]) room() int {
-	if c.MaxIdle > 0 {
-		return min(c.MaxIdle, idleMost)
+	if most := c.mostIdle(); most != core.NoLimit {
+		return min(most, idleMost)
 	}
 	return min(max(c.MaxOpen, idleLeast), idleMost)
 }
@@ -165,7 +165,7 @@ func (s *Supervisor[R]) post(f func(l *loop[R], now time.Duration)) bool {
 // coreConfig is what the machine must know.
 func (c *Config[R]) coreConfig() core.Config {
 	return core.Config{
-		MaxOpen: c.MaxOpen, MinOpen: c.MinOpen, MinIdle: c.MinIdle, MaxIdle: c.MaxIdle,
+		MaxOpen: c.MaxOpen, MinOpen: c.MinOpen, MinIdle: c.MinIdle, MaxIdle: c.mostIdle(),
 		MaxAge: c.MaxAge, AgeJitter: c.AgeJitter, MaxRest: c.MaxRest, CheckPeriod: c.CheckPeriod,
 		MaxLease: c.MaxLease, MaxWaiting: c.MaxWaiting, MaxDials: c.MaxDials,
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pgactor/pgactor/actor"
 )
 
 // Config configures a [Pool]. It must be made by [ParseConfig] and may then be
@@ -112,7 +113,9 @@ type Config struct {
 
 	// MaxIdleConns is the most connections that are kept idle: one more that is
 	// put is closed. From MinConns and MinIdleConns to MaxConns. Zero: MaxConns.
-	// Default: 0.
+	// KeepNone: a connection that is put goes to the first in line, or is closed, as in
+	// psycopg's NullConnectionPool; for servers behind a pooler of their own, or that
+	// charge for what is connected. Default: 0.
 	MaxIdleConns int32
 
 	// MaxWaiting is how many gets may wait for a connection to be put; one more
@@ -195,6 +198,9 @@ type Config struct {
 
 	parsed bool // made by ParseConfig
 }
+
+// KeepNone is the MaxIdleConns of a pool that keeps no connection idle.
+const KeepNone = actor.KeepNone
 
 // ShouldPingParams are the arguments of Config.ShouldPing.
 type ShouldPingParams struct {
@@ -291,9 +297,11 @@ func (c *Config) validateSizes() error {
 	if c.MaxIdleConns == 0 {
 		return nil
 	}
-	idle := int64(c.MaxIdleConns)
-	if err := checkSizes("MaxIdleConns", idle, "MaxConns", most); err != nil {
-		return err
+	idle := int64(max(c.MaxIdleConns, 0))
+	if c.MaxIdleConns != KeepNone {
+		if err := checkSizes("MaxIdleConns", int64(c.MaxIdleConns), "MaxConns", most); err != nil {
+			return err
+		}
 	}
 	for _, least := range []setting{number("MinConns", c.MinConns, 0), number("MinIdleConns", c.MinIdleConns, 0)} {
 		if idle < least.value {

@@ -20,7 +20,7 @@ func (p *Pool) Resize(minconn, maxconn int) error {
 	if err := checkSizes("minconn", int64(minconn), "maxconn", int64(maxconn)); err != nil {
 		return err
 	}
-	if most := p.config.MaxIdleConns; most > 0 && minconn > int(most) {
+	if most := p.config.MaxIdleConns; most != 0 && minconn > int(max(most, 0)) {
 		return &ConfigError{Field: "minconn", Value: minconn, Reason: "must not be greater than MaxIdleConns"}
 	}
 	return p.desk.Resize(minconn, maxconn)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,6 +46,42 @@ func TestMaxIdleConns(t *testing.T) {
 		c.Release()
 	}
 	a.await(1)
+}
+
+func TestKeepNone(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MaxIdleConns, c.MaxConns = pool.KeepNone, 1 })
+	c := get(t, p)
+	backend := pid(c)
+	next := make(chan uint32)
+	go func() {
+		c, err := p.GetConn(background(t))
+		assert.NoError(t, err)
+		next <- pid(c)
+		c.Release()
+	}()
+	awaitWaiting(t, p, 1)
+	c.Release()
+	require.Equal(t, backend, <-next, "handed on")
+	a.await(0)
+	c = get(t, p)
+	require.NotEqual(t, backend, pid(c))
+	c.Release()
+	a.await(0)
+	var bad *pool.ConfigError
+	require.ErrorAs(t, p.Resize(1, 2), &bad)
+	require.Equal(t, "minconn", bad.Field)
+	require.NoError(t, p.Resize(0, 2))
+	for _, change := range []func(*pool.Config){
+		func(c *pool.Config) { c.MinConns = 1 },
+		func(c *pool.Config) { c.MinIdleConns = 1 },
+		func(c *pool.Config) { c.MaxIdleConns = pool.KeepNone - 1 },
+	} {
+		config := p.Config()
+		change(config)
+		_, err := pool.NewWithConfig(background(t), config)
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, "MaxIdleConns", bad.Field)
+	}
 }
 
 func TestMaxConnLifetime(t *testing.T) {

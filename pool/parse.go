@@ -16,7 +16,7 @@ import (
 // fields of [Config] of the same names,
 //
 //   - whole numbers: pool_max_conns, pool_min_conns, pool_min_idle_conns,
-//     pool_max_idle_conns, pool_max_waiting, pool_max_concurrent_dials
+//     pool_max_idle_conns (or none), pool_max_waiting, pool_max_concurrent_dials
 //   - durations such as 1h30m: pool_max_conn_lifetime,
 //     pool_max_conn_lifetime_jitter, pool_max_conn_idle_time,
 //     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout,
@@ -74,7 +74,7 @@ var parameters = []parameter{
 	{"pool_max_conns", count(1, func(c *Config) *int32 { return &c.MaxConns })},
 	{"pool_min_conns", count(0, func(c *Config) *int32 { return &c.MinConns })},
 	{"pool_min_idle_conns", count(0, func(c *Config) *int32 { return &c.MinIdleConns })},
-	{"pool_max_idle_conns", count(0, func(c *Config) *int32 { return &c.MaxIdleConns })},
+	{"pool_max_idle_conns", maxIdle},
 	{"pool_max_waiting", count(0, func(c *Config) *int32 { return &c.MaxWaiting })},
 	{"pool_max_concurrent_dials", count(1, func(c *Config) *int32 { return &c.MaxConcurrentDials })},
 	{"pool_max_conn_lifetime", duration(0, func(c *Config) *time.Duration { return &c.MaxConnLifetime })},
@@ -114,6 +114,15 @@ func count(least int64, field func(*Config) *int32) setter {
 		*field(c) = int32(n)
 		return tooSmall(setting{name, n, least, value})
 	}
+}
+
+// maxIdle is a count, or none.
+func maxIdle(c *Config, name, value string) (string, error) {
+	if value == "none" {
+		c.MaxIdleConns = KeepNone
+		return "", nil
+	}
+	return count(0, func(c *Config) *int32 { return &c.MaxIdleConns })(c, name, value)
 }
 
 func duration(least int64, field func(*Config) *time.Duration) setter {

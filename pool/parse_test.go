@@ -60,6 +60,7 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_min_conns", "2", "MinConns", int32(2)},
 		{"pool_min_idle_conns", "3", "MinIdleConns", int32(3)},
 		{"pool_max_idle_conns", "4", "MaxIdleConns", int32(4)},
+		{"pool_max_idle_conns", "none", "MaxIdleConns", int32(pool.KeepNone)},
 		{"pool_max_waiting", "500", "MaxWaiting", int32(500)},
 		{"pool_max_concurrent_dials", "1", "MaxConcurrentDials", int32(1)},
 		{"pool_max_conn_lifetime", "1h30m", "MaxConnLifetime", 90 * time.Minute},

@@ -66,7 +66,7 @@ func (m *Machine) give(now time.Duration) {
 // into the line if a get has made room there meanwhile: a put that found room beside a
 // kept slot would make one too many, and not tell.
 func (m *Machine) shedIdle(now time.Duration) {
-	for m.cfg.MaxIdle > 0 && m.kept.len() > 0 && !m.pressed() {
+	for m.cfg.MaxIdle < NoLimit && m.kept.len() > 0 && !m.pressed() {
 		if m.idle() > m.cfg.MaxIdle {
 			m.close(now, m.kept.pop(), ReasonExcess, nil)
 		} else if !m.pass(now, m.kept.pop()) && m.idle() <= m.cfg.MaxIdle {

@@ -195,7 +195,7 @@ func newWorld(fail func(string, ...any)) *world {
 // configure makes the machine, from the words of a config command.
 func (w *world) configure(words []string) {
 	c := Config{
-		MaxOpen: 2, MaxDials: 8, BackoffMin: 10 * time.Millisecond, BackoffMax: 200 * time.Millisecond,
+		MaxOpen: 2, MaxIdle: NoLimit, MaxDials: 8, BackoffMin: 10 * time.Millisecond, BackoffMax: 200 * time.Millisecond,
 		OpenTimeout: 2 * time.Minute, CleanTimeout: 5 * time.Second, CheckTimeout: 3 * time.Second,
 		CloseGrace: 250 * time.Millisecond, CheckPeriod: time.Minute,
 	}
@@ -228,7 +228,7 @@ func (w *world) configure(words []string) {
 		}
 	}
 	if w.room < 0 {
-		if w.room = c.MaxOpen; c.MaxIdle > 0 {
+		if w.room = c.MaxOpen; c.MaxIdle < NoLimit {
 			w.room = c.MaxIdle
 		}
 	}

@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Machine is the supervisor's books and decisions. It is for one goroutine.
 type Machine struct {
@@ -34,6 +37,9 @@ type Machine struct {
 	end     ending
 	stats   Counters
 }
+
+// NoLimit is the MaxIdle of a machine that may keep everything idle.
+const NoLimit = math.MaxInt
 
 // Config is what the machine must know of the supervisor's configuration. All values
 // are valid; durations that have a default have it.

@@ -115,7 +115,7 @@ func (p *player) config() string {
 	}
 	add(100, "min-open=%d", minOpen)
 	add(100, "min-idle=%d", minIdle)
-	if least := max(1, minOpen, minIdle); p.chance(20) {
+	if least := max(minOpen, minIdle); p.chance(20) {
 		add(100, "max-idle=%d", least+p.IntN(most-least+1))
 	}
 	add(20, "max-age=%v jitter=%v", p.between(time.Second, 10*time.Minute), time.Second)

@@ -260,7 +260,7 @@ func (w *world) checkIdle() {
 			w.fail("%d is idle and recalled", sl.ID)
 		}
 	}
-	if m.cfg.MaxIdle > 0 && !m.pressed() && m.idle() > m.cfg.MaxIdle {
+	if !m.pressed() && m.idle() > m.cfg.MaxIdle {
 		w.fail("%d are idle, %d kept, %d may be", m.idle(), m.kept.len(), m.cfg.MaxIdle)
 	}
 	if w.full != m.isFull || w.full && !m.end.closing && !m.full(w.now) {

@@ -89,7 +89,7 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 		m.again = m.again || !full && m.told > 0
 	}
 	if !m.shut && m.kept.len() > 0 { // what step 7 could not lay back is for step 4
-		m.again = m.again || m.fx.Waiting() > 0 || m.cfg.MaxIdle > 0 && m.idle() > m.cfg.MaxIdle
+		m.again = m.again || m.fx.Waiting() > 0 || m.idle() > m.cfg.MaxIdle
 	}
 	return m.deadline(now)
 }
