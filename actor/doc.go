@@ -95,7 +95,7 @@
 // # Reading the code
 //
 // First package line: doc.go and line.go, 250 lines. Then this one: supervisor.go has the
-// channels and loop.go the supervisor's goroutine; get.go, lease.go and repair.go are the
+// channels and loop.go the supervisor's goroutine; get.go, pick.go, lease.go and repair.go are the
 // borrowers' side, slot.go is what both sides know of a resource and its card. What the
 // supervisor decides is package core, a plain state machine: settle.go there is the order of
 // the decisions. effects.go does what core has decided, helper.go is the helpers.

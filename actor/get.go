@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pgactor/pgactor/actor/internal/core"
 	"github.com/pgactor/pgactor/actor/internal/line"
 )
 
@@ -39,10 +38,11 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	}
 }
 
-// TryGet lends an idle resource, or returns ErrExhausted. It opens none, and waits for
-// nothing but the supervisor, which answers at once, and Config.Prepare with what that
-// demands, for a second at most. Other errors: ErrClosed, ErrPaused, what Prepare
-// returns, and in an outage ErrUnavailable, which tells more.
+// TryGet lends an idle resource, or returns ErrExhausted. It opens none and waits for no
+// borrower. If nothing is idle but resources are being looked at, cleaned or checked, it
+// waits for one of them; with what Config.Prepare demands that takes a second at most.
+// Other errors: ErrClosed, ErrPaused, the context's, what Prepare returns, and in an outage
+// ErrUnavailable, which tells more.
 func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
@@ -54,7 +54,7 @@ func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 			s.sayFew()
 		} else { // the supervisor knows why, or has one in its hands
 			var err error
-			if sl, err = s.pick(); err != nil {
+			if sl, err = g.pick(); err != nil {
 				return nil, err
 			}
 		}
@@ -273,26 +273,4 @@ func (s *Supervisor[R]) discardUnless(returned *bool, sl *slot[R]) {
 	if !*returned {
 		s.bring(sl, Discard, ReasonPanicked)
 	}
-}
-
-// pick asks the supervisor for an idle slot, or the reason why there is none.
-func (s *Supervisor[R]) pick() (*slot[R], error) {
-	type picked struct {
-		slot *slot[R]
-		err  error
-	}
-	p, ok := ask(s, func(l *loop[R], now time.Duration) picked {
-		sl, why, err := l.machine.Pick(now)
-		switch {
-		case sl != nil:
-			return picked{slot: of[R](sl)}
-		case why == core.Exhausted:
-			return picked{err: ErrExhausted}
-		}
-		return picked{err: l.refusal(why, err)}
-	})
-	if !ok {
-		return nil, ErrClosed
-	}
-	return p.slot, p.err
 }

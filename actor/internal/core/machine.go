@@ -31,6 +31,7 @@ type Machine struct {
 	round   round
 	pause   pause
 	ready   []*Waiter // for the minimum
+	pickers []*Picker // for what is away for a repair
 	end     ending
 	stats   Counters
 }
@@ -86,6 +87,7 @@ type Effects interface {
 	Cancel(*Job) // ends the context of a job
 
 	Answer(*Waiter, Outcome, error)
+	Picked(*Picker, *Slot, Refusal, error) // the slot is the get's; nil: it is refused
 	Tell(Event)
 	Jitter(most time.Duration) time.Duration // random, from 1 ns to most
 }

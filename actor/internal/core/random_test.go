@@ -234,10 +234,22 @@ func (p *player) put(held []uint64) string {
 }
 
 func (p *player) cancelCommand() string {
+	if names := p.picking(); len(names) > 0 && p.chance(50) {
+		return "cancel " + pick(p, names)
+	}
 	if len(p.waiting) == 0 {
 		return ""
 	}
 	return "cancel " + pick(p, p.waiting).name
+}
+
+// picking are the names of the TryGets that wait.
+func (p *player) picking() (names []string) {
+	for t := range p.pickers {
+		names = append(names, t.Body.(*borrower).name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (p *player) doneCommand() string {

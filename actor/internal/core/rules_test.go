@@ -27,6 +27,7 @@ func (w *world) check() {
 	}
 	w.checkIdle()
 	w.checkConditions()
+	w.checkPickers()
 	w.checkDeadline()
 }
 
@@ -258,6 +259,25 @@ func (w *world) checkIdle() {
 	}
 }
 
+// checkPickers: a TryGet waits only for what is being repaired. What a borrower puts
+// meanwhile it may have too, once the machine wakes.
+func (w *world) checkPickers() {
+	m := w.m
+	if len(w.pickers) != len(m.pickers) {
+		w.fail("%d pickers wait, it says %d", len(w.pickers), len(m.pickers))
+	}
+	for p := range w.pickers {
+		switch name := p.Body.(*borrower).name; {
+		case m.end.closing || m.pause.on:
+			w.fail("%s waits at the end, or in a pause", name)
+		case !m.returning(w.now):
+			w.fail("%s waits, and nothing is being repaired", name)
+		case w.now >= p.Until:
+			w.fail("%s waits for too long", name)
+		}
+	}
+}
+
 // checkConditions: who waits for a condition that holds has been told, and quiet means
 // that nothing is lent.
 func (w *world) checkConditions() {
@@ -314,6 +334,9 @@ func (w *world) checkDeadline() {
 		if l, lent := w.lent[sl]; lent && m.cfg.MaxLease > 0 {
 			due("the end of a lease", l.since+m.cfg.MaxLease)
 		}
+	}
+	for p := range w.pickers {
+		due("the end of a TryGet's patience", p.Until)
 	}
 	if m.end.forced && !m.end.answered {
 		due("the end of the grace", m.end.forceAt)

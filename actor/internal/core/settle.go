@@ -34,6 +34,7 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 		// Nobody is served, and nothing is opened or checked any more.
 		// After: every waiter is refused, unless the line has no room for the answer.
 		// CloseAll is answered if every waiter is, and every place is free.
+		m.servePickers(now)
 		m.end.refused = m.refuse(0, Closed, nil) || m.end.refused
 		m.finish(now)
 		return m.deadline(now)
@@ -47,7 +48,9 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 	// Before: whatever is kept may be lent, if the gate is open.
 	// After, if the gate is open: nobody waits beside a slot that is kept or idle, unless
 	// the line has no room for the answer. If nobody waits, no more than MaxIdle are idle.
+	// A picker that is left waits for a repair.
 	m.give(now)
+	m.servePickers(now)
 
 	// 5. Refuse the waiters that nothing can help.
 	// Before: no idle slot is left for the waiters, but what is kept for want of room.
@@ -114,7 +117,7 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 			next = min(next, d)
 		}
 	}
-	waits := m.fx.Waiting() > 0 || len(m.ready) > 0
+	waits := m.fx.Waiting() > 0 || len(m.ready) > 0 || len(m.pickers) > 0
 	if m.outage.failures > 0 && waits {
 		at(m.outage.until)
 	}
@@ -124,6 +127,9 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 	at(m.expiry)
 	at(m.overlong)
 	at(m.round.at)
+	for _, p := range m.pickers {
+		at(p.Until)
+	}
 	for _, j := range m.jobs {
 		if !j.late() {
 			at(j.deadline)
