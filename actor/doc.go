@@ -73,6 +73,8 @@
 //     A dial carries the values of a get that caused it.
 //  9. A dial is stamped with the epoch of the outage and the count of resets: failures
 //     that belong together count once, and what was begun before a reset is known to be old.
+//     What proves unfit within a second counts as a dial that failed, but for the first in
+//     a row.
 //  10. Refusal in an outage is a condition, looked at in every settle, not an event.
 //  11. A hook that panics or ends its goroutine costs its resource, not the pool: helpers
 //     report all the same, and a borrower's panic goes on in the borrower.

@@ -171,6 +171,9 @@ func (w *world) checkDemand() {
 	if m.outage.backoff(w.now) {
 		w.fail("a dial in the backoff")
 	}
+	if m.onTrial(w.now) {
+		w.fail("a dial, and what the last has opened is on trial")
+	}
 }
 
 // checkWaiters: nobody waits beside a slot, for nothing, or without hope.
@@ -190,7 +193,7 @@ func (w *world) checkWaiters() {
 			probe = probe || m.outage.failures > 0 && j.epoch == m.outage.epoch
 		}
 	}
-	if !m.pause.on && m.coming(w.now) < waiting && m.room() > 0 && !m.outage.backoff(w.now) && dials < m.cfg.MaxDials && !probe {
+	if !m.pause.on && m.coming(w.now) < waiting && m.room() > 0 && !m.outage.backoff(w.now) && !m.onTrial(w.now) && dials < m.cfg.MaxDials && !probe {
 		w.fail("%d wait, %d are coming, and there is room for %d", waiting, m.coming(w.now), m.room())
 	}
 	switch {
@@ -214,7 +217,7 @@ func (w *world) checkMinimum() {
 			dials++
 		}
 	}
-	if w.lacks() && !m.pause.on && m.outage.failures == 0 && m.room() > 0 && dials < m.cfg.MaxDials {
+	if w.lacks() && !m.pause.on && w.now >= m.fillAt && m.outage.failures == 0 && m.room() > 0 && dials < m.cfg.MaxDials {
 		w.fail("a minimum is not kept")
 	}
 }
@@ -349,6 +352,16 @@ func (w *world) checkDeadline() {
 	}
 	if o := m.outage; o.failures > 0 && w.lacks() && !m.pause.on && o.refillAt > w.now {
 		due("another try for the minimum", o.refillAt)
+	}
+	if w.lacks() && m.fillAt > w.now {
+		due("the minimum of resources that do not last", m.fillAt)
+	}
+	if o := m.outage; o.failures > 0 && o.lost > 0 {
+		for _, sl := range m.slots {
+			if sl.epoch == o.epoch {
+				due("the end of an outage of resources that do not last", sl.opened+fresh)
+			}
+		}
 	}
 	if len(w.waiting) > 0 && !w.full {
 		for _, j := range m.jobs {

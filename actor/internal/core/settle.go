@@ -12,12 +12,14 @@ import "time"
 func (m *Machine) Settle(now time.Duration) time.Duration {
 	m.again = false
 
-	// 1. Free the places of jobs and leases that take too long.
+	// 1. Free the places of jobs and leases that take too long, and see whether an outage is
+	// over.
 	// Before: every event is in the books.
 	// After: every place that is taken is taken by a resource that is open, or by a job
 	// within its deadline. Steps 3 to 6 count places.
 	m.freeOverdue(now)
 	m.revokeOverlong(now)
+	m.endBrief(now)
 
 	// 2. Close what is idle and too old, or recalled for another reason.
 	// After: no recalled slot is kept or idle in the line, except one put since; its put
@@ -123,6 +125,16 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 	}
 	if m.outage.failures > 0 && m.belowMinimum() {
 		at(m.outage.refillAt)
+	}
+	if m.outage.failures > 0 && m.outage.lost > 0 {
+		for _, sl := range m.slots {
+			if sl.epoch == m.outage.epoch {
+				at(sl.opened + fresh)
+			}
+		}
+	}
+	if m.belowMinimum() {
+		at(m.fillAt)
 	}
 	at(m.expiry)
 	at(m.overlong)
