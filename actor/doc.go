@@ -73,6 +73,8 @@
 //     A dial carries the values of a get that caused it.
 //  9. A dial is stamped with the epoch of the outage and the count of resets: failures
 //     that belong together count once, and what was begun before a reset is known to be old.
+//     What proves unfit within a second counts as a dial that failed, but for the first in
+//     a row.
 //  10. Refusal in an outage is a condition, looked at in every settle, not an event.
 //  11. A hook that panics or ends its goroutine costs its resource, not the pool: helpers
 //     report all the same, and a borrower's panic goes on in the borrower.
@@ -85,8 +87,8 @@
 //  15. After Pause returned nothing is lent until Resume.
 //  16. A minimum is a demand with patience: in an outage it is tried every CheckPeriod, unless
 //     somebody waits for it with Ready.
-//  17. An idle supervisor sleeps. It wakes for what is due, never to have a look, and no
-//     deadline is lost.
+//  17. An idle supervisor sleeps. It wakes for what is due, and no deadline is lost. A
+//     minimum, MaxRest and KeepAlive have what is idle looked at every CheckPeriod.
 //  18. The supervisor waits for no hook. Who holds what is put into words by the goroutine
 //     that is told, and OnEvent may miss events but holds nobody up.
 //  19. A get in vain makes its error without the supervisor, from the board, and with Track
@@ -95,7 +97,8 @@
 // # Reading the code
 //
 // First package line: doc.go and line.go, 250 lines. Then this one: supervisor.go has the
-// channels and loop.go the supervisor's goroutine; get.go, lease.go and repair.go are the
+// channels and loop.go the supervisor's goroutine; get.go, nowait.go, pick.go, lease.go
+// and repair.go are the
 // borrowers' side, slot.go is what both sides know of a resource and its card. What the
 // supervisor decides is package core, a plain state machine: settle.go there is the order of
 // the decisions. effects.go does what core has decided, helper.go is the helpers.

@@ -20,16 +20,6 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	return g.lease()
 }
 
-// GetNoWait is Get for a borrower that others do not put anything for, such as the only
-// one: it lends an idle resource, or one that is opened. It waits for that, and for
-// resources that are cleaned or closed, but not for a borrower: the error is an
-// [*ExhaustedError] if every resource is lent, or promised to gets that wait, and
-// ErrUnavailable if none can be opened now. In a pause it is ErrPaused.
-func (s *Supervisor[R]) GetNoWait(ctx context.Context) (*Lease[R], error) {
-	g := get[R]{Supervisor: s, ctx: ctx, noWait: true}
-	return g.lease()
-}
-
 // lease gets a lease, however long that takes.
 func (g *get[R]) lease() (*Lease[R], error) {
 	if g.ctx.Err() != nil {
@@ -53,10 +43,11 @@ func (g *get[R]) lease() (*Lease[R], error) {
 	}
 }
 
-// TryGet lends an idle resource, or returns ErrExhausted. It opens none, and waits for
-// nothing but the supervisor, which answers at once, and Config.Prepare with what that
-// demands, for a second at most. Other errors: ErrClosed, ErrPaused, what Prepare
-// returns, and in an outage ErrUnavailable, which tells more.
+// TryGet lends an idle resource, or returns ErrExhausted. It opens none and waits for no
+// borrower. If nothing is idle but resources are being looked at, cleaned or checked, it
+// waits for one of them; with what Config.Prepare demands that takes a second at most.
+// Other errors: ErrClosed, ErrPaused, the context's, what Prepare returns, and in an outage
+// ErrUnavailable, which tells more.
 func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 	if ctx.Err() != nil {
 		return nil, endedError("get", ctx)
@@ -68,7 +59,7 @@ func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
 			s.sayFew()
 		} else { // the supervisor knows why, or has one in its hands
 			var err error
-			if sl, err = s.pick(); err != nil {
+			if sl, err = g.pick(); err != nil {
 				return nil, err
 			}
 		}
@@ -168,24 +159,6 @@ func (g *get[R]) stop() {
 
 // An admitted context is that of a get for which the supervisor has joined the line.
 type admitted struct{ context.Context }
-
-// admitNoWait asks whether there is a resource to wait for that no borrower has. It
-// replaces ctx by a context that the supervisor can end, whose cause is then the get's
-// error. The caller must call left when it has left the line.
-func (g *get[R]) admitNoWait(ctx *context.Context) (left func(), err error) {
-	ended, dismiss := context.WithCancelCause(*ctx)
-	noWait := &core.NoWait{Body: dismiss}
-	if err := g.admit(noWait); err != nil {
-		dismiss(nil)
-		return nil, err
-	}
-	*ctx = admitted{ended}
-	s := g.Supervisor
-	return func() {
-		dismiss(nil)
-		s.post(func(l *loop[R], _ time.Duration) { l.machine.Left(noWait) })
-	}, nil
-}
 
 // admit asks whether the get may wait. If it may, the supervisor has joined the line on
 // its behalf.
@@ -315,26 +288,4 @@ func (s *Supervisor[R]) discardUnless(returned *bool, sl *slot[R]) {
 	if !*returned {
 		s.bring(sl, Discard, ReasonPanicked)
 	}
-}
-
-// pick asks the supervisor for an idle slot, or the reason why there is none.
-func (s *Supervisor[R]) pick() (*slot[R], error) {
-	type picked struct {
-		slot *slot[R]
-		err  error
-	}
-	p, ok := ask(s, func(l *loop[R], now time.Duration) picked {
-		sl, why, err := l.machine.Pick(now)
-		switch {
-		case sl != nil:
-			return picked{slot: of[R](sl)}
-		case why == core.Exhausted:
-			return picked{err: ErrExhausted}
-		}
-		return picked{err: l.refusal(why, err)}
-	})
-	if !ok {
-		return nil, ErrClosed
-	}
-	return p.slot, p.err
 }

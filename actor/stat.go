@@ -38,7 +38,7 @@ type Stat struct {
 	EventPanics uint64 // calls of OnEvent that did not return: a panic, or runtime.Goexit
 	EventPanic  error  // the last of them
 
-	Failures  int   // failed dials in a row; 0: no outage
+	Failures  int   // failed dials in a row, and dials of what did not last for a second; 0: no outage
 	LastError error // of those failures, the last
 }
 

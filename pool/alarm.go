@@ -40,6 +40,12 @@ func (s *session) notice(err error) {
 			s.alarmed = true
 		}
 	}
+	if s.conn.IsClosed() && !s.ended {
+		s.ended = true
+		// Of a statement without arguments pgx loses the cause, and says what it says of
+		// one that it has not begun.
+		s.alarmed = s.alarmed || pgconn.SafeToRetry(err)
+	}
 }
 
 // unlucky is the verdict on a closed connection.

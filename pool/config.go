@@ -13,6 +13,8 @@ import (
 // changed; a pool keeps a copy of its own. The fields that pgxpool's Config has
 // mean what they mean there.
 //
+// A duration is 0 or at least 100 µs: what is shorter lacks its unit.
+//
 // The hooks run in goroutines of the pool's, several at a time, unless they say
 // otherwise: there a panic costs the connection and counts as the failure of what
 // was being done, and nobody else sees it. In a borrower's goroutine it costs the
@@ -49,7 +51,8 @@ type Config struct {
 	//   - false and an error: it is closed, the get fails with the error.
 	//   - false and nil: it is closed, and the get goes on with another one. After
 	//     more than MaxConns new ones that were refused the get fails with
-	//     ErrUnavailable.
+	//     ErrUnavailable. From the second in a row on, one that is refused within a
+	//     second of its connect counts as a connect that failed; see OutagePolicy.
 	//
 	// Default: none.
 	PrepareConn func(ctx context.Context, c *pgx.Conn) (bool, error)
@@ -82,7 +85,8 @@ type Config struct {
 
 	// MaxConnLifetime is how long after it was opened a connection is lent no
 	// more: it is closed then if it is idle, and when it is put if it is lent.
-	// Zero: no limit. Default: 1 hour.
+	// A minimum of connections that live for less than a second is filled once a
+	// second. Zero: no limit. Default: 1 hour.
 	MaxConnLifetime time.Duration
 
 	// MaxConnLifetimeJitter is the most that is added to MaxConnLifetime, at
@@ -104,7 +108,8 @@ type Config struct {
 	MaxConns int32
 
 	// MinConns connections are kept open: one that is lost is replaced in the
-	// background. From 0 (the default) to MaxConns.
+	// background. One that the server ends at rest is found within HealthCheckPeriod, by
+	// a look at its socket. From 0 (the default) to MaxConns.
 	MinConns int32
 
 	// MinIdleConns connections are kept idle, as long as MaxConns allows. From 0
@@ -129,9 +134,10 @@ type Config struct {
 	AcquireTimeout time.Duration
 
 	// HealthCheckPeriod is how often idle connections are counted (see
-	// MaxConnIdleTime) and those that rested for so long are looked at, one at a
-	// time, and how soon a MinConns that could not be kept is tried again. A
-	// pool in which nothing is due sleeps. More than 0. Default: 1 minute.
+	// MaxConnIdleTime) and looked at, one at a time: the socket, without a round trip. It is
+	// also how soon a MinConns that could not be kept is tried again. A
+	// pool in which nothing is due sleeps; one that has MinConns or MinIdleConns looks.
+	// More than 0. Default: 1 minute.
 	HealthCheckPeriod time.Duration
 
 	// KeepAlive has connections that rested for HealthCheckPeriod pinged, for
@@ -147,7 +153,10 @@ type Config struct {
 	MaxConcurrentDials int32
 
 	// OutagePolicy says what happens to gets that wait while the server cannot
-	// be reached. Default: FailFast.
+	// be reached. A connection that the server ends, or that a ping or PrepareConn
+	// finds unfit, within a second of its connect counts as a connect that failed,
+	// but for the first in a row: the next is made after a backoff, of 200 ms at most.
+	// Default: FailFast.
 	OutagePolicy OutagePolicy
 
 	// CancelPolicy says what becomes of a connection whose statement's context ends.
@@ -235,15 +244,20 @@ type setting struct {
 	field string
 	value int64
 	least int64
-	show  any // the value as the user gave it
+	show  any  // the value as the user gave it
+	span  bool // it is a duration
 }
 
+// shortest is the shortest duration that is accepted, but for 0. A shorter one is a number
+// whose unit was forgotten: MaxConnLifetime = 60 is 60 ns.
+const shortest = 100 * time.Microsecond
+
 func number(field string, value int32, least int64) setting {
-	return setting{field, int64(value), least, value}
+	return setting{field: field, value: int64(value), least: least, show: value}
 }
 
 func span(field string, value time.Duration, least int64) setting {
-	return setting{field, int64(value), least, value}
+	return setting{field: field, value: int64(value), least: least, show: value, span: true}
 }
 
 func (c *Config) validate() error {
@@ -265,6 +279,7 @@ func (c *Config) validate() error {
 		span("AcquireTimeout", c.AcquireTimeout, 0),
 		span("MaxLeaseTime", c.MaxLeaseTime, 0),
 		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
+		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, 0),
 		number("MaxWaiting", c.MaxWaiting, 0),
 		number("MaxConcurrentDials", c.MaxConcurrentDials, 1),
 	} {
@@ -277,6 +292,9 @@ func (c *Config) validate() error {
 
 func (s setting) check() error {
 	switch {
+	case s.span && s.value > 0 && s.value < int64(shortest):
+		return &ConfigError{Field: s.field, Value: s.show,
+			Reason: fmt.Sprintf("is shorter than %v: a number without its unit, such as time.Second?", shortest)}
 	case s.value >= s.least:
 		return nil
 	case s.least == 0:

@@ -29,7 +29,7 @@ var settings = []struct {
 	{"MaxConnLifetime", "pool_max_conn_lifetime", 0},
 	{"MaxConnLifetimeJitter", "pool_max_conn_lifetime_jitter", 0},
 	{"MaxConnIdleTime", "pool_max_conn_idle_time", 0},
-	{"HealthCheckPeriod", "pool_health_check_period", 1},
+	{"HealthCheckPeriod", "pool_health_check_period", int64(100 * time.Microsecond)},
 	{"PingTimeout", "pool_ping_timeout", 0},
 	{"AcquireTimeout", "pool_acquire_timeout", 0},
 	{"MaxLeaseTime", "pool_max_lease_time", 0},

@@ -29,7 +29,7 @@ const (
 	EventPaused      = actor.EventPaused      // nothing is lent from now on
 	EventResumed     = actor.EventResumed     // the pause is over
 	EventReset       = actor.EventReset       // what is open is old
-	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before
+	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before, or connections do not last
 	EventOutageEnded = actor.EventOutageEnded // after N failures in a row
 	EventClosing     = actor.EventClosing     // CloseAll has begun
 	EventDropped     = actor.EventDropped     // N events before the next were not told: OnEvent was too slow

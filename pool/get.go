@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,9 +61,10 @@ func (p *Pool) lease(ctx context.Context, patience keyed.Patience) (*actor.Lease
 	}
 }
 
-// TryGetConn lends an idle connection, or gives ErrExhausted. It neither waits
-// nor opens a connection, but for a ping that ShouldPing asks for, which may take a
-// second, and for what PrepareConn does. With [WithKey], one bound to the key counts as
+// TryGetConn lends an idle connection, or gives ErrExhausted. It opens none and waits
+// for no borrower. If nothing is idle but the pool is pinging connections or rolling them
+// back, it waits for one of them; with a ping that ShouldPing asks for that takes a second
+// at most. What PrepareConn does comes on top. With [WithKey], one bound to the key counts as
 // idle. Other errors: ErrClosed, ErrPaused, [*KeyError], [*RevokedError] (see [WithKey]),
 // what Config.PrepareConn returns, and in an outage ErrUnavailable.
 func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
@@ -86,7 +88,7 @@ func (p *Pool) AcquireFunc(ctx context.Context, f func(*Conn) error) error {
 }
 
 // AcquireAllIdle lends all connections that are idle now, for instance to look
-// after them. It does not wait, and closes those that PrepareConn
+// after them. It waits no longer than TryGetConn, and closes those that PrepareConn
 // refuses or has an error for; ShouldPing is not asked. ctx goes to PrepareConn; once it has ended
 // there is nothing. Each connection must be put back.
 func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
@@ -94,7 +96,11 @@ func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
 	conns := make([]*Conn, 0, idle)
 	ctx = context.WithValue(ctx, allIdle{}, true)
 	for range idle {
-		if c, err := p.lend(ctx, keyed.Try); err == nil {
+		c, err := p.lend(ctx, keyed.Try)
+		if errors.Is(err, ErrExhausted) {
+			break // it may have waited for a ping; the next would again
+		}
+		if err == nil {
 			conns = append(conns, c)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 //
 //   - whole numbers: pool_max_conns, pool_min_conns, pool_min_idle_conns,
 //     pool_max_idle_conns (or none), pool_max_waiting, pool_max_concurrent_dials
-//   - durations such as 1h30m: pool_max_conn_lifetime,
+//   - durations such as 1h30m, of 0 or at least 100us: pool_max_conn_lifetime,
 //     pool_max_conn_lifetime_jitter, pool_max_conn_idle_time,
 //     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout,
 //     pool_max_lease_time
@@ -112,7 +112,7 @@ func count(least int64, field func(*Config) *int32) setter {
 			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a whole number that fits"}
 		}
 		*field(c) = int32(n)
-		return tooSmall(setting{name, n, least, value})
+		return tooSmall(setting{field: name, value: n, least: least, show: value})
 	}
 }
 
@@ -132,7 +132,7 @@ func duration(least int64, field func(*Config) *time.Duration) setter {
 			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a duration such as 1h30m"}
 		}
 		*field(c) = d
-		return tooSmall(setting{name, int64(d), least, value})
+		return tooSmall(setting{field: name, value: int64(d), least: least, show: value, span: true})
 	}
 }
 

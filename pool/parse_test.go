@@ -66,7 +66,7 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_max_conn_lifetime", "1h30m", "MaxConnLifetime", 90 * time.Minute},
 		{"pool_max_conn_lifetime_jitter", "900ms", "MaxConnLifetimeJitter", 900 * time.Millisecond},
 		{"pool_max_conn_idle_time", "0", "MaxConnIdleTime", time.Duration(0)},
-		{"pool_health_check_period", "1ns", "HealthCheckPeriod", time.Nanosecond},
+		{"pool_health_check_period", "100us", "HealthCheckPeriod", 100 * time.Microsecond},
 		{"pool_ping_timeout", "2s", "PingTimeout", 2 * time.Second},
 		{"pool_acquire_timeout", "1.5s", "AcquireTimeout", 1500 * time.Millisecond},
 		{"pool_max_lease_time", "90s", "MaxLeaseTime", 90 * time.Second},

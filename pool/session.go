@@ -30,6 +30,7 @@ type session struct {
 
 	alarmed  bool // its failure may be others' too
 	readOnly bool // the server has refused a write
+	ended    bool // a statement has found the connection closed
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection

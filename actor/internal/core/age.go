@@ -27,6 +27,9 @@ func (m *Machine) expire(now time.Duration) {
 		case sl.recalled:
 		case now >= sl.expires:
 			m.stats.Expired++
+			if now-sl.opened < fresh { // a minimum of such resources is filled once a second
+				m.fillAt = max(m.fillAt, sl.opened+fresh)
+			}
 			m.recall(sl, ReasonExpired)
 			m.sweep = true
 		default:

@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // The borrowers of a world, and its line. The line is package line's without its
 // concurrency: every get and put is one step, but for the races of a scene.
@@ -110,16 +113,33 @@ func (w *world) try(name string) {
 		}
 	}
 	w.inbox = append(w.inbox, func() {
-		sl, why, err := w.m.Pick(w.now)
-		if sl == nil {
-			w.printf("%s is refused: %s", name, refusalText(why, err))
-			return
-		}
-		w.printf("%s is given %d", name, sl.ID)
-		w.drawn = nil
-		w.own(sl, machine, onItsWay)
-		w.fit(b, sl, false)
+		p := &Picker{Until: w.now + patience, Body: b}
+		w.pickers[p] = true
+		w.m.Pick(w.now, p)
 	})
+}
+
+// patience is how long a TryGet waits for what is being repaired.
+const patience = 800 * time.Millisecond // not the hedge: the earlier of the two counts
+
+// Picked answers a TryGet.
+func (w *world) Picked(p *Picker, sl *Slot, why Refusal, err error) {
+	b := p.Body.(*borrower)
+	if !w.pickers[p] {
+		w.fail("%s is answered twice", b.name)
+	}
+	delete(w.pickers, p)
+	if sl == nil {
+		if why == Exhausted && w.m.excess() <= 0 && w.m.idle() > len(w.waiting) {
+			w.fail("%s is refused, and %d are idle", b.name, w.m.idle())
+		}
+		w.printf("%s is refused: %s", b.name, refusalText(why, err))
+		return
+	}
+	w.printf("%s is given %d", b.name, sl.ID)
+	w.drawn = nil
+	w.own(sl, machine, onItsWay)
+	w.fit(b, sl, false)
 }
 
 // fit begins the lease of sl, unless the borrower finds it recalled.
@@ -157,6 +177,18 @@ func (w *world) fit(b *borrower, sl *Slot, handed bool) {
 
 func (w *world) cancel(name string) {
 	b := w.names[name]
+	for p := range w.pickers {
+		if p.Body == b {
+			w.inbox = append(w.inbox, func() {
+				if w.m.Unpick(p) {
+					delete(w.pickers, p)
+				} else {
+					w.printf("too late")
+				}
+			})
+			return
+		}
+	}
 	if b == nil || !b.waits {
 		w.fail("%s does not wait", name)
 	}

@@ -41,9 +41,10 @@ func (m *Machine) demand() int {
 
 // mayDial reports whether another dial is allowed: there is room, not too many dials
 // are under way, and in an outage the backoff has passed and this is the probe. A dial
-// that takes longer than the hedge holds up no other.
+// that takes longer than the hedge holds up no other. Where resources do not last, what
+// the probe has opened must last first.
 func (m *Machine) mayDial(now time.Duration) bool {
-	if m.room() <= 0 || m.outage.backoff(now) {
+	if m.room() <= 0 || m.outage.backoff(now) || m.onTrial(now) {
 		return false
 	}
 	dials := 0
@@ -69,6 +70,7 @@ func (m *Machine) dialed(now time.Duration, j *Job, r Result) {
 	}
 	m.ids++
 	sl.ID, sl.Since, sl.Proven, sl.verified = m.ids, now, true, j.verified
+	sl.opened, sl.epoch = now, j.epoch
 	m.stats.Opened++
 	m.setAge(now, sl)
 	m.move(sl, Repairing) // open, and not yet anywhere
@@ -79,8 +81,9 @@ func (m *Machine) dialed(now time.Duration, j *Job, r Result) {
 	case late:
 		m.close(now, sl, ReasonLate, nil)
 	default:
-		if m.outage.failures > 0 {
+		if m.outage.failures > 0 && m.outage.lost < 2 {
 			m.heal()
+			sl.epoch = m.outage.epoch
 		}
 		m.readmit(now, sl)
 	}

@@ -12,9 +12,9 @@
 // slot.go has the record of a resource, its states, and move, which alone changes a
 // state. machine.go has the books and the effects, settle.go the order of the decisions.
 // Then one file for each decision: give.go (the gate, and what is idle goes to the line),
-// refuse.go (gets without hope, and gets that do not wait), nowait.go (gets that do not
-// wait for borrowers), dial.go and outage.go
-// (opening, and failing to), job.go (what helpers do and how long they may), minimum.go,
+// refuse.go (gets without hope), nowait.go (gets that wait for no borrower), pick.go (those
+// that wait for no dial either), dial.go, outage.go and brief.go (opening, failing to, and
+// opening what does not last), job.go (what helpers do and how long they may), minimum.go,
 // limit.go, age.go, surplus.go (what nobody needs), rounds.go and suspect.go (checks of
 // idle resources), lease.go (leases that last too long), conditions.go (Ready and Pause),
 // ending.go (CloseAll). event.go has what is told to the outside, stat.go what is

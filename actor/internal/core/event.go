@@ -50,10 +50,11 @@ const (
 	EventResumed
 	// EventReset: what is open, and being opened, is old.
 	EventReset
-	// EventOutageBegan: Open has failed, with Err, where the last one had not.
+	// EventOutageBegan: Open has failed, with Err, where the last one had not, or what it
+	// opened did not last for a second.
 	EventOutageBegan
-	// EventOutageEnded: a resource was opened, or Reset or Resume asked for a fresh
-	// start. N is how many failures in a row there were.
+	// EventOutageEnded: a resource was opened, or has lasted, or Reset or Resume asked for a
+	// fresh start. N is how many failures in a row there were.
 	EventOutageEnded
 	// EventClosing: CloseAll has begun.
 	EventClosing

@@ -54,7 +54,7 @@ type Result struct {
 	Err       error  // the resource is not open, not fit, or not properly closed
 	Why       Reason // of a repair that failed: the reason for which the resource is closed
 	Permanent bool   // of a dial that failed: waiting does not help
-	Cleaned   bool   // of a repair: Clean was called
+	Cleaned   bool   // of a repair: Clean was called, even if it failed
 	Suspect   bool   // of a repair that failed: other resources may be broken too
 	Stale     bool   // of a repair that failed: everything opened before is old
 }
@@ -121,6 +121,9 @@ func (m *Machine) close(now time.Duration, sl *Slot, why Reason, wrong error) {
 	if sl.recalled {
 		why = sl.why
 	}
+	if m.outage.lost > 0 && m.lasted(now, sl) {
+		m.heal()
+	}
 	m.move(sl, Closing)
 	m.startClose(now, sl, why, wrong)
 }
@@ -167,12 +170,12 @@ func (m *Machine) repaired(now time.Duration, j *Job, r Result) {
 	case j.late():
 		m.startClose(now, sl, ReasonOverdue, nil)
 	case r.Err != nil:
-		m.close(now, sl, r.Why, r.wrong())
+		m.unfit(now, sl, r)
 	default:
 		if r.Cleaned {
 			m.Cleaned(sl)
 		}
-		sl.Since, sl.Proven = since, true
+		sl.Since, sl.Proven = since, j.Kind != LookJob // a look is no proof
 		m.readmit(now, sl)
 	}
 }
@@ -244,6 +247,15 @@ func (m *Machine) Unfit(now time.Duration, sl *Slot, r Result) {
 		return // revoked meanwhile
 	}
 	m.learnFailure(now, sl, r)
+	m.unfit(now, sl, r)
+}
+
+// unfit closes a slot after a repair that failed. What its borrower left behind, and could
+// not be cleaned, says nothing of what is opened.
+func (m *Machine) unfit(now time.Duration, sl *Slot, r Result) {
+	if !r.Cleaned && !sl.recalled {
+		m.lose(now, sl, r.Why, r.wrong())
+	}
 	m.close(now, sl, r.Why, r.wrong())
 }
 

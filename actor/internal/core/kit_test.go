@@ -54,10 +54,10 @@ import (
 //
 //	get NAME...          Get; with nowait it is GetNoWait
 //	now NAME...          GetNoWait
-//	try NAME...          TryGet
+//	try NAME...          TryGet; it waits 800 ms for what is being repaired
 //	receive              those whose answers are on their way receive them (for races: they
 //	                     do in any case before the machine settles again)
-//	cancel NAME          the get gives up its wait
+//	cancel NAME          the get, or TryGet, gives up its wait
 //	put N [VERDICT [R]]  the holder puts slot N; R is the number of the reason
 //	late N               so does a holder that had looked at the gate before it was shut
 //	hijack N             the holder takes the resource out of the pool
@@ -123,18 +123,19 @@ type world struct {
 	fewIdle  bool // the next get that leaves too few says so
 	unlent   bool // so does the next that begins a lease
 
-	names  map[string]*borrower
-	lent   map[*Slot]lease
-	jobs   []*Job // that have not reported
-	slots  map[*Slot]*record
-	byID   map[uint64]*Slot
-	calls  map[string]*Waiter
-	open   map[*Waiter]bool // not answered
-	quiet  bool             // a Pause has returned
-	drawn  *Slot            // out of the line, with the gate open, in the machine's hands
-	before int              // places after the last settle
-	grown  int              // places that late dials have taken since
-	closed bool             // CloseAll has been answered
+	names   map[string]*borrower
+	lent    map[*Slot]lease
+	jobs    []*Job // that have not reported
+	slots   map[*Slot]*record
+	byID    map[uint64]*Slot
+	calls   map[string]*Waiter
+	open    map[*Waiter]bool // not answered
+	pickers map[*Picker]bool // not answered
+	quiet   bool             // a Pause has returned
+	drawn   *Slot            // out of the line, with the gate open, in the machine's hands
+	before  int              // places after the last settle
+	grown   int              // places that late dials have taken since
+	closed  bool             // CloseAll has been answered
 }
 
 type hook struct {
@@ -188,7 +189,7 @@ func (o owner) String() string {
 func newWorld(fail func(string, ...any)) *world {
 	return &world{
 		fail: fail, names: map[string]*borrower{}, lent: map[*Slot]lease{}, slots: map[*Slot]*record{},
-		byID: map[uint64]*Slot{}, calls: map[string]*Waiter{}, open: map[*Waiter]bool{}, told: Never,
+		byID: map[uint64]*Slot{}, calls: map[string]*Waiter{}, open: map[*Waiter]bool{}, pickers: map[*Picker]bool{}, told: Never,
 	}
 }
 

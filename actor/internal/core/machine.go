@@ -23,6 +23,7 @@ type Machine struct {
 	suspicions uint64        // stamps slots: see suspect.go
 	suspected  time.Duration // when the last suspicion was
 	expiry     time.Duration // nothing expires before
+	fillAt     time.Duration // no minimum is filled before
 	overlong   time.Duration // no lease lasts too long before
 	sweep      bool          // something idle may be recalled
 	isFull     bool          // waiters do not wake the machine
@@ -34,6 +35,7 @@ type Machine struct {
 	round   round
 	pause   pause
 	ready   []*Waiter // for the minimum
+	pickers []*Picker // for what is away for a repair
 	end     ending
 	stats   Counters
 }
@@ -92,6 +94,7 @@ type Effects interface {
 	Cancel(*Job) // ends the context of a job
 
 	Answer(*Waiter, Outcome, error)
+	Picked(*Picker, *Slot, Refusal, error) // the slot is the get's; nil: it is refused
 	Tell(Event)
 	Jitter(most time.Duration) time.Duration // random, from 1 ns to most
 }
@@ -130,8 +133,14 @@ func (m *Machine) Put(now time.Duration, sl *Slot, v Verdict, why Reason) {
 	m.tally(sl)
 	switch {
 	case v >= Discard || sl.recalled:
-		if v == Alarm {
+		switch {
+		case v == Alarm:
 			m.suspectOlder(now, sl)
+			m.lose(now, sl, ReasonBroken, nil)
+		case v == Discard && (why == ReasonBroken || why == ReasonRefused):
+			m.lose(now, sl, why, nil)
+		case sl.why == ReasonExpired && sl.Proven: // before its first use
+			m.lose(now, sl, sl.why, nil)
 		}
 		m.close(now, sl, why, nil)
 	case v != Keep:

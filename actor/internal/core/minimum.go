@@ -17,7 +17,7 @@ func (m *Machine) belowMinimum() bool {
 
 // mayFill reports whether to dial for a minimum now.
 func (m *Machine) mayFill(now time.Duration) bool {
-	return m.outage.failures == 0 || len(m.ready) > 0 || now >= m.outage.refillAt
+	return now >= m.fillAt && (m.outage.failures == 0 || len(m.ready) > 0 || now >= m.outage.refillAt)
 }
 
 // filled reports whether the minimum is open.

@@ -12,13 +12,16 @@ type outage struct {
 	until     time.Duration // end of the backoff
 	err       error         // the last counted failure
 	permanent bool          // waiting does not help
+	lost      int           // resources in a row that did not last, see brief.go
+	brief     bool          // the last counted failure is one of these
 	refillAt  time.Duration // when to dial again for a minimum
 }
 
 // backoff reports whether dials are held back.
 func (o *outage) backoff(now time.Duration) bool { return o.failures > 0 && now < o.until }
 
-// heal ends the outage: a dial succeeded, or a reset asks for a fresh start.
+// heal ends the outage: a dial succeeded, a resource has lasted, or a reset asks for a
+// fresh start.
 func (m *Machine) heal() {
 	if n := m.outage.failures; n > 0 {
 		m.tell(Event{Kind: EventOutageEnded, N: n})
@@ -34,6 +37,12 @@ func (m *Machine) failed(now time.Duration, j *Job, r Result) {
 	if m.end.closing || j.epoch != o.epoch {
 		return
 	}
+	m.countFailure(now, r.Err, r.Permanent)
+}
+
+// countFailure begins an outage, or prolongs it.
+func (m *Machine) countFailure(now time.Duration, err error, permanent bool) {
+	o := &m.outage
 	pause := m.cfg.BackoffMin
 	for i := 0; i < o.failures && pause < m.cfg.BackoffMax; i++ {
 		pause *= 2
@@ -41,15 +50,16 @@ func (m *Machine) failed(now time.Duration, j *Job, r Result) {
 	o.epoch++
 	o.failures++
 	o.until = now + m.fx.Jitter(min(pause, m.cfg.BackoffMax))
-	o.err, o.permanent = r.Err, r.Permanent
+	o.err, o.permanent, o.brief = err, permanent, false
 	o.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 	if o.failures == 1 {
-		m.tell(Event{Kind: EventOutageBegan, Err: r.Err})
+		m.tell(Event{Kind: EventOutageBegan, Err: err})
 	}
 }
 
 // stuck reports whether nothing is on its way and dials are held back, in an outage
 // through which gets do not wait.
 func (m *Machine) stuck(now time.Duration) bool {
-	return m.outage.backoff(now) && (!m.cfg.WaitForServer || m.outage.permanent) && m.coming(now) == 0
+	return m.outage.backoff(now) && (!m.cfg.WaitForServer || m.outage.permanent) &&
+		!m.outage.forbearing(m.cfg.MaxOpen) && m.coming(now) == 0
 }

@@ -118,7 +118,7 @@ func (p *player) config() string {
 	if least := max(minOpen, minIdle); p.chance(20) {
 		add(100, "max-idle=%d", least+p.IntN(most-least+1))
 	}
-	add(20, "max-age=%v jitter=%v", p.between(time.Second, 10*time.Minute), time.Second)
+	add(20, "max-age=%v jitter=%v", p.between(time.Second/8, pick(p, []time.Duration{time.Second, 10 * time.Minute})), time.Second)
 	add(30, "max-rest=%v", p.between(time.Second, 5*time.Minute))
 	add(40, "period=%v", p.between(time.Second, time.Minute))
 	add(20, "max-lease=%v", p.between(time.Second, time.Minute))
@@ -219,7 +219,7 @@ func (p *player) put(held []uint64) string {
 	case n < 75:
 		return fmt.Sprintf("put %d %s", id, pick(p, []string{"clean", "check"}))
 	case n < 85:
-		return fmt.Sprintf("put %d %s", id, pick(p, []string{"discard", "alarm"}))
+		return fmt.Sprintf("put %d %s", id, pick(p, []string{"discard", fmt.Sprint("discard ", uint8(ReasonRefused)), "alarm"}))
 	case n < 88:
 		return fmt.Sprintf("hijack %d", id)
 	case n < 91:
@@ -233,10 +233,22 @@ func (p *player) put(held []uint64) string {
 }
 
 func (p *player) cancelCommand() string {
+	if names := p.picking(); len(names) > 0 && p.chance(50) {
+		return "cancel " + pick(p, names)
+	}
 	if len(p.waiting) == 0 {
 		return ""
 	}
 	return "cancel " + pick(p, p.waiting).name
+}
+
+// picking are the names of the TryGets that wait.
+func (p *player) picking() (names []string) {
+	for t := range p.pickers {
+		names = append(names, t.Body.(*borrower).name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (p *player) doneCommand() string {

@@ -27,6 +27,7 @@ func (w *world) check() {
 	}
 	w.checkIdle()
 	w.checkConditions()
+	w.checkPickers()
 	w.checkDeadline()
 }
 
@@ -170,6 +171,9 @@ func (w *world) checkDemand() {
 	if m.outage.backoff(w.now) {
 		w.fail("a dial in the backoff")
 	}
+	if m.onTrial(w.now) {
+		w.fail("a dial, and what the last has opened is on trial")
+	}
 }
 
 // checkWaiters: nobody waits beside a slot, for nothing, or without hope.
@@ -189,7 +193,7 @@ func (w *world) checkWaiters() {
 			probe = probe || m.outage.failures > 0 && j.epoch == m.outage.epoch
 		}
 	}
-	if !m.pause.on && m.coming(w.now) < waiting && m.room() > 0 && !m.outage.backoff(w.now) && dials < m.cfg.MaxDials && !probe {
+	if !m.pause.on && m.coming(w.now) < waiting && m.room() > 0 && !m.outage.backoff(w.now) && !m.onTrial(w.now) && dials < m.cfg.MaxDials && !probe {
 		w.fail("%d wait, %d are coming, and there is room for %d", waiting, m.coming(w.now), m.room())
 	}
 	if !m.pause.on && m.stuck(w.now) && m.usable == 0 {
@@ -226,7 +230,7 @@ func (w *world) checkMinimum() {
 			dials++
 		}
 	}
-	if w.lacks() && !m.pause.on && m.outage.failures == 0 && m.room() > 0 && dials < m.cfg.MaxDials {
+	if w.lacks() && !m.pause.on && w.now >= m.fillAt && m.outage.failures == 0 && m.room() > 0 && dials < m.cfg.MaxDials {
 		w.fail("a minimum is not kept")
 	}
 }
@@ -268,6 +272,25 @@ func (w *world) checkIdle() {
 	}
 	if w.drawn != nil && w.drawn.state == Out && w.slots[w.drawn].owner == machine {
 		w.fail("%d is forgotten", w.drawn.ID)
+	}
+}
+
+// checkPickers: a TryGet waits only for what is being repaired. What a borrower puts
+// meanwhile it may have too, once the machine wakes.
+func (w *world) checkPickers() {
+	m := w.m
+	if len(w.pickers) != len(m.pickers) {
+		w.fail("%d pickers wait, it says %d", len(w.pickers), len(m.pickers))
+	}
+	for p := range w.pickers {
+		switch name := p.Body.(*borrower).name; {
+		case m.end.closing || m.pause.on:
+			w.fail("%s waits at the end, or in a pause", name)
+		case !m.returning(w.now):
+			w.fail("%s waits, and nothing is being repaired", name)
+		case w.now >= p.Until:
+			w.fail("%s waits for too long", name)
+		}
 	}
 }
 
@@ -328,6 +351,9 @@ func (w *world) checkDeadline() {
 			due("the end of a lease", l.since+m.cfg.MaxLease)
 		}
 	}
+	for p := range w.pickers {
+		due("the end of a TryGet's patience", p.Until)
+	}
 	if m.end.forced && !m.end.answered {
 		due("the end of the grace", m.end.forceAt)
 	}
@@ -340,6 +366,16 @@ func (w *world) checkDeadline() {
 	if o := m.outage; o.failures > 0 && w.lacks() && !m.pause.on && o.refillAt > w.now {
 		due("another try for the minimum", o.refillAt)
 	}
+	if w.lacks() && m.fillAt > w.now {
+		due("the minimum of resources that do not last", m.fillAt)
+	}
+	if o := m.outage; o.failures > 0 && o.lost > 0 {
+		for _, sl := range m.slots {
+			if sl.epoch == o.epoch {
+				due("the end of an outage of resources that do not last", sl.opened+fresh)
+			}
+		}
+	}
 	if len(w.waiting) > 0 && !w.full {
 		for _, j := range m.jobs {
 			if j.comes > w.now && !j.late() {
@@ -347,7 +383,7 @@ func (w *world) checkDeadline() {
 			}
 		}
 	}
-	if (m.surplus.on || m.cfg.KeepAlive && m.open() > 0 || m.round.wanted && !w.shut) && w.next == Never {
+	if (m.surplus.on || m.mayBreak() || m.round.wanted && !w.shut) && w.next == Never {
 		w.fail("a round is due, and it sleeps")
 	}
 }

@@ -12,12 +12,14 @@ import "time"
 func (m *Machine) Settle(now time.Duration) time.Duration {
 	m.again = false
 
-	// 1. Free the places of jobs and leases that take too long.
+	// 1. Free the places of jobs and leases that take too long, and see whether an outage is
+	// over.
 	// Before: every event is in the books.
 	// After: every place that is taken is taken by a resource that is open, or by a job
 	// within its deadline. Steps 3 to 6 count places.
 	m.freeOverdue(now)
 	m.revokeOverlong(now)
+	m.endBrief(now)
 
 	// 2. Close what is idle and too old, or recalled for another reason.
 	// After: no recalled slot is kept or idle in the line, except one put since; its put
@@ -34,6 +36,7 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 		// Nobody is served, and nothing is opened or checked any more.
 		// After: every waiter is refused, unless the line has no room for the answer.
 		// CloseAll is answered if every waiter is, and every place is free.
+		m.servePickers(now)
 		m.end.refused = m.refuse(0, Closed, nil) || m.end.refused
 		m.finish(now)
 		return m.deadline(now)
@@ -47,7 +50,9 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 	// Before: whatever is kept may be lent, if the gate is open.
 	// After, if the gate is open: nobody waits beside a slot that is kept or idle, unless
 	// the line has no room for the answer. If nobody waits, no more than MaxIdle are idle.
+	// A picker that is left waits for a repair.
 	m.give(now)
+	m.servePickers(now)
 
 	// 5. Refuse the waiters that nothing can help.
 	// Before: no idle slot is left for the waiters, but what is kept for want of room.
@@ -114,7 +119,7 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 			next = min(next, d)
 		}
 	}
-	waits := m.fx.Waiting() > 0 || len(m.ready) > 0
+	waits := m.fx.Waiting() > 0 || len(m.ready) > 0 || len(m.pickers) > 0
 	if m.outage.failures > 0 && waits {
 		at(m.outage.until)
 	}
@@ -124,9 +129,22 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 	if len(m.noWaits) > 0 {
 		at(now + barged)
 	}
+	if m.outage.failures > 0 && m.outage.lost > 0 {
+		for _, sl := range m.slots {
+			if sl.epoch == m.outage.epoch {
+				at(sl.opened + fresh)
+			}
+		}
+	}
+	if m.belowMinimum() {
+		at(m.fillAt)
+	}
 	at(m.expiry)
 	at(m.overlong)
 	at(m.round.at)
+	for _, p := range m.pickers {
+		at(p.Until)
+	}
 	for _, j := range m.jobs {
 		if !j.late() {
 			at(j.deadline)

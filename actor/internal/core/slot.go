@@ -23,6 +23,8 @@ type Slot struct {
 	index    int  // in Machine.slots, while it is open
 	recalled bool // to be closed when it comes back
 	why      Reason
+	opened   time.Duration
+	epoch    uint64 // of the outage, when it was dialed
 	expires  time.Duration
 	verified uint64 // the value of Machine.suspicions when it last proved to work
 }
