@@ -10,8 +10,9 @@ import (
 
 var (
 	// ErrClosed is returned by every call after CloseAll has begun, and by a
-	// second CloseAll.
-	ErrClosed = errors.New("pool is closed")
+	// second CloseAll. It has the text of puddle.ErrClosedPool, pgxpool's, which errors.Is
+	// finds in it.
+	ErrClosed error = closedError("closed pool")
 
 	// ErrExhausted says that every resource is lent: the answer to a get that
 	// does not wait (see [ExhaustedError]), and the cause of a get that waited until
@@ -54,6 +55,15 @@ var (
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
+
+// A closedError is an error that is every error of the same text: programs ask for
+// puddle's, which this module does not import.
+type closedError string
+
+func (e closedError) Error() string { return string(e) }
+
+// Is reports whether target has the same text.
+func (e closedError) Is(target error) bool { return target.Error() == string(e) }
 
 // A WaitError is returned by a get whose context, or GetTimeout, ended while it
 // waited, and by Pause and Ready. errors.Is finds the context's error (and its cause, see

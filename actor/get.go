@@ -12,13 +12,13 @@ import (
 
 // Get lends a resource: an idle one, or the first that is put or opened. It blocks until
 // ctx ends at the latest; then errors.Is finds the context's error, and a [*WaitError]
-// tells what was waited for. Gets that wait are served first come, first served. A ctx
-// that has ended before fails even if a resource is idle. Other errors: ErrClosed,
+// tells what was waited for. Gets that wait are served first come, first served. If ctx has
+// ended before, the error is ctx.Err() itself, even if a resource is idle. Other errors: ErrClosed,
 // ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, ErrExhausted (see
 // [Config].NoWait), and what Config.Prepare returns.
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	g := get[R]{Supervisor: s, ctx: ctx}
 	for {
@@ -44,8 +44,8 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 // demands, for a second at most. Other errors: ErrClosed, ErrPaused, what Prepare
 // returns, and in an outage ErrUnavailable, which tells more.
 func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	g := get[R]{Supervisor: s, ctx: ctx, left: patience}
 	for {

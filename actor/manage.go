@@ -77,7 +77,7 @@ func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin fun
 		case !ok:
 			return ErrClosed
 		case !now.waits:
-			return endedError("wait", ctx)
+			return ctx.Err()
 		}
 		return s.waitedInVain(ctx, c, began, now)
 	}

@@ -87,11 +87,6 @@ func contextError(ctx context.Context) error {
 	return err
 }
 
-// endedError is the error of a call whose context had ended before.
-func endedError(what string, ctx context.Context) error {
-	return fmt.Errorf("%s: %w", what, contextError(ctx))
-}
-
 // Explain completes the error of a layer above, one of whose gets waited in vain for a
 // lease that another get fetches.
 func (s *Supervisor[R]) Explain(e *WaitError) {

@@ -11,7 +11,8 @@ import (
 // Use errors.Is and errors.As.
 var (
 	// ErrClosed is returned by every get after CloseAll has begun, by a put of what
-	// it has taken away, and by a second CloseAll.
+	// it has taken away, and by a second CloseAll. errors.Is finds puddle.ErrClosedPool,
+	// pgxpool's error, in it.
 	ErrClosed = actor.ErrClosed
 
 	// ErrExhausted says that every connection is lent: the answer to a get

@@ -149,7 +149,7 @@ func (s *sim) get() {
 	s.did("get %d tied %v own %v try %v: done %v, %v", key, r.Tied, r.Own, r.Try, isClosed(g.done), g.err)
 	switch {
 	case c.ended:
-		g.lost()
+		g.refused()
 	case refused:
 		s.revokedIs(g.fails())
 	case cur != nil:
