@@ -16,7 +16,6 @@ import (
 func of[R any](sl *core.Slot) *slot[R] { return sl.Body.(*slot[R]) }
 
 // bare is the machine's record of a slot that the supervisor has got, nil if it has none.
-// bare is the machine's record of a slot that the supervisor has got, nil if it has none.
 func bare[R any](sl *slot[R], ok bool) *core.Slot {
 	if !ok {
 		return nil
@@ -84,6 +83,9 @@ func (l *loop[R]) Revoke(sl *core.Slot, why Reason, held time.Duration) {
 	}
 	l.at(beforeRevoke)
 	s.fate = &RevokedError{Reason: why, Held: held, At: l.began.Add(l.clock)}
+	if why == ReasonHeld {
+		s.fate.Limit = l.cfg.MaxLease
+	}
 	close(s.gone)
 }
 
