@@ -1,18 +1,27 @@
 package actor
 
+import "time"
+
 // A standing is how things stood when the supervisor last decided something.
 type standing struct {
 	version                   uint64 // greater is newer
-	limit, open, out, opening int
+	limit, open, out          int
+	opening, mending, closing underWay
 	paused                    bool
 	failures                  int
 	err                       error // of failures
 }
 
+// An underWay is how many helpers do one thing, and since when the first of them does.
+type underWay struct {
+	n     int
+	since time.Duration
+}
+
 // differs reports whether s says something else than t.
 func (s standing) differs(t standing) bool {
-	return s.limit != t.limit || s.open != t.open || s.out != t.out || s.opening != t.opening ||
-		s.paused != t.paused || s.failures != t.failures
+	return s.limit != t.limit || s.open != t.open || s.out != t.out ||
+		s.opening != t.opening || s.mending != t.mending || s.closing != t.closing || s.paused != t.paused || s.failures != t.failures
 }
 
 // A board is where the supervisor posts how things stand, so that a get whose wait was in

@@ -33,6 +33,11 @@ type Config[R any] struct {
 	// counts in [Stat].CloseFailed. Required.
 	Close func(ctx context.Context, r R) error
 
+	// Fault returns what was wrong with r, for EventClosed; nil if nothing was. It is
+	// called before Close, in the same goroutine, and must not do I/O. Nil: the event has
+	// the error of Clean, Check or Close alone.
+	Fault func(r R) error
+
 	// Kill makes any use of r fail soon, as closing a socket does. It
 	// must be safe at any moment, from any goroutine, beside any other use of
 	// r. It is called for a resource still lent when CloseAll runs out of
@@ -181,13 +186,13 @@ type Config[R any] struct {
 	CheckTimeout time.Duration
 
 	// CloseGrace ends the context of a Close, and is how long CloseAll waits,
-	// once its own context has ended, for what is still under way. Zero:
-	// 250 ms.
+	// once its own context has ended, for what is still under way, and then for OnEvent.
+	// Zero: 250 ms.
 	CloseGrace time.Duration
 
 	// OnEvent is told of what happens, in order, by a goroutine of its own, and one
-	// call at a time. It may block, and may ask the supervisor: nobody waits for it, not
-	// even CloseAll. Where it is too slow, more than 1024 events behind, the next are
+	// call at a time. It may block, and may ask the supervisor: nobody waits for it but
+	// CloseAll at its end, for CloseGrace. Where it is too slow, more than 1024 events behind, the next are
 	// dropped, and an EventDropped says how many before it goes on. EventEnded is the
 	// last: once OnEvent has it, everything is told. A panic costs the event that it was
 	// told of, and counts in [Stat].EventPanics. Nil: nobody is told.

@@ -24,7 +24,7 @@
 //
 // # The channels
 //
-// These are all there are. The supervisor alone closes one.
+// These are all there are. The supervisor alone closes one, except told.
 //
 //	idle, top   slots at rest; top is one place, taken first and filled first
 //	want, hand  tokens of gets that wait, and the answers on their way to them
@@ -41,6 +41,7 @@
 //	closing     only ever closed: CloseAll has begun
 //	closed      only ever closed: the supervisor has ended
 //	events      supervisor → reporter: what OnEvent is told
+//	told        reporter → CloseAll, only ever closed: OnEvent was told of everything
 //
 // A question, such as Stat, brings a channel for its one answer, as do a call that waits
 // for a condition and a repair that Prepare demands. All have room for what the supervisor sends, so it blocks nowhere but where it
@@ -90,7 +91,8 @@
 //  17. An idle supervisor sleeps. It wakes for what is due, and no deadline is lost. A
 //     minimum, MaxRest and KeepAlive have what is idle looked at every CheckPeriod.
 //  18. The supervisor waits for no hook. Who holds what is put into words by the goroutine
-//     that is told, and OnEvent may miss events but holds nobody up.
+//     that is told, and OnEvent may miss events but holds nobody up, except CloseAll at its
+//     end, for a grace.
 //  19. A get in vain makes its error without the supervisor, from the board, and with Track
 //     with its help. No reader of the board loses the newest standing.
 //

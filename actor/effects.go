@@ -87,6 +87,9 @@ func (l *loop[R]) Revoke(sl *core.Slot, why Reason, held time.Duration) {
 	}
 	l.at(beforeRevoke)
 	s.fate = &RevokedError{Reason: why, Held: held, At: l.began.Add(l.clock)}
+	if why == ReasonHeld {
+		s.fate.Limit = l.cfg.MaxLease
+	}
 	close(s.gone)
 }
 

@@ -59,7 +59,7 @@ func TestCloseAllRevokesWhatIsLentWhenItsContextEnds(t *testing.T) {
 				err = x.Put()
 				assert.ErrorIs(b, err, ErrClosed, "a late put returns")
 				assert.Equal(b, &RevokedError{Reason: ReasonClosing, Held: held, At: began.Add(time.Second)}, err)
-				assert.EqualError(b, err, map[bool]string{true: "lease revoked after 1s: pool closing", false: "lease revoked: pool closing"}[cfg.carded()])
+				assert.EqualError(b, err, map[bool]string{true: "connection revoked after 1s: pool closing", false: "connection revoked: pool closing"}[cfg.carded()])
 				assert.Equal(b, ErrNotLeased, x.Put())
 				assert.ErrorIs(b, y.Discard(), ErrRevoked)
 			})

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 )
 
 var (
 	// ErrClosed is returned by every call after CloseAll has begun, and by a
-	// second CloseAll.
-	ErrClosed = errors.New("pool is closed")
+	// second CloseAll. It has the text of puddle.ErrClosedPool, pgxpool's, which errors.Is
+	// finds in it.
+	ErrClosed error = closedError("closed pool")
 
 	// ErrExhausted says that every resource is lent: the answer to a get that
 	// does not wait (see [ExhaustedError]), and the cause of a get that waited until
@@ -37,7 +39,7 @@ var (
 
 	// ErrTimeout says that a get waited for Config.GetTimeout. errors.Is finds
 	// context.DeadlineExceeded in it.
-	ErrTimeout = fmt.Errorf("get timed out: %w", context.DeadlineExceeded)
+	ErrTimeout error = timeoutError{}
 
 	// ErrShared is the answer to a Take of a resource that others hold under
 	// the same key.
@@ -49,11 +51,30 @@ var (
 
 	// ErrRevoked is the answer to a put or a use of a lease whose resource was killed,
 	// and to a get with its key (see [Request]). The error is a [*RevokedError].
-	ErrRevoked = errors.New("lease revoked")
+	ErrRevoked = errors.New("connection revoked")
 
 	// ErrNotLeased is the answer to a lease that has been put back already.
 	ErrNotLeased = errors.New("not leased: put back already")
 )
+
+// A timeoutError is context.DeadlineExceeded, and does not say so: no context has ended.
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "get timed out" }
+func (timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// A closedError is an error that is every error of the same text: programs ask for
+// puddle's, which this module does not import.
+type closedError string
+
+func (e closedError) Error() string { return string(e) }
+
+// Is reports whether target is made by errors.New, with the same text.
+func (e closedError) Is(target error) bool {
+	return reflect.TypeOf(target) == plainError && target.Error() == string(e)
+}
+
+var plainError = reflect.TypeOf(errors.New(""))
 
 // A WaitError is returned by a get whose context, or GetTimeout, ended while it
 // waited, and by Pause and Ready. errors.Is finds the context's error (and its cause, see
@@ -71,16 +92,32 @@ type Shortage struct {
 	Limit   int           // most resources there may be
 	Leased  int           // resources that were lent
 	Opening int           // resources that were being opened
+	Mending int           // resources that were being cleaned or checked
+	Closing int           // resources that were being closed: they count against the limit
 	Waiting int           // others who waited
 	Oldest  time.Duration // how long the longest lease had lasted, with Config.Track; else 0
 	Leases  []LeaseInfo   // with Config.Track: the leases, the oldest first, 10 at most
+
+	// For how long the first of these had been under way; else 0.
+	OpeningFor, MendingFor, ClosingFor time.Duration
 }
 
 // text says it in a few words.
 func (s *Shortage) text() string {
 	t := fmt.Sprintf("%d of %d in use", s.Leased, s.Limit)
-	if s.Opening > 0 {
-		t += fmt.Sprintf(", %d being opened", s.Opening)
+	for _, u := range []struct {
+		n     int
+		what  string
+		lasts time.Duration
+	}{
+		{s.Opening, "opened", s.OpeningFor}, {s.Mending, "cleaned or checked", s.MendingFor}, {s.Closing, "closed", s.ClosingFor},
+	} {
+		if u.n > 0 {
+			t += fmt.Sprintf(", %d being %s", u.n, u.what)
+		}
+		if u.lasts > 0 {
+			t += fmt.Sprintf(" for up to %v", round(u.lasts))
+		}
 	}
 	t += fmt.Sprintf(", %d others waiting", s.Waiting)
 	if s.Oldest > 0 {
@@ -172,15 +209,20 @@ func (e *CloseError) Unwrap() error { return e.Err }
 type RevokedError struct {
 	Reason Reason        // ReasonHeld, ReasonUsed or ReasonClosing
 	Held   time.Duration // how long the lease had lasted, with Track or MaxLease; else 0
+	Limit  time.Duration // of ReasonHeld: MaxLease; else 0
 	At     time.Time     // when it was revoked
 }
 
-// Error tells why, and after what time.
+// Error tells why, and after what time. MaxLease is called as in package pool.
 func (e *RevokedError) Error() string {
-	if e.Held == 0 {
+	switch {
+	case e.Limit > 0:
+		return fmt.Sprintf("%v: held longer than MaxLeaseTime (%v)", ErrRevoked, e.Limit)
+	case e.Held > 0:
+		return fmt.Sprintf("%v after %v: %v", ErrRevoked, round(e.Held), e.Reason)
+	default:
 		return fmt.Sprintf("%v: %v", ErrRevoked, e.Reason)
 	}
-	return fmt.Sprintf("%v after %v: %v", ErrRevoked, round(e.Held), e.Reason)
 }
 
 // Unwrap gives errors.Is ErrRevoked, and ErrClosed if that was the reason.

@@ -12,12 +12,13 @@ import (
 // resources; see [Config].OnEvent.
 type Event struct {
 	Kind   EventKind
-	At     time.Time  // when the supervisor decided it, or heard of it
-	ID     uint64     // of the resource; 0 if it is about none
-	Reason Reason     // of EventClosed and EventRevoked
-	Err    error      // what went wrong, nil if nothing did
-	Lease  *LeaseInfo // of EventRevoked and EventLeaked: the lease, with Track its holder
-	N      int        // a number, see the kinds
+	At     time.Time     // when the supervisor decided it, or heard of it
+	ID     uint64        // of the resource; 0 if it is about none
+	Reason Reason        // of EventClosed and EventRevoked
+	Err    error         // what went wrong, nil if nothing did
+	Lease  *LeaseInfo    // of EventRevoked and EventLeaked: the lease, with Track its holder
+	N      int           // a number, see the kinds
+	Lasted time.Duration // of EventOutageEnded: since EventOutageBegan
 }
 
 // An EventKind says what happened.
@@ -27,7 +28,9 @@ type EventKind = core.EventKind
 const (
 	// EventOpened: a resource was opened. N is how many are open now.
 	EventOpened = core.EventOpened
-	// EventOpenFailed: Open failed, with Err.
+	// EventOpenFailed: Open failed, with Err. N is how many have since the outage began:
+	// 1 is the first. It is 0 for a failure that is no outage, such as that of an Open
+	// which CloseAll has cancelled.
 	EventOpenFailed = core.EventOpenFailed
 	// EventClosed: a resource was closed, for the Reason. Err is what was wrong with
 	// it, or the error of Close, or both.
@@ -57,7 +60,7 @@ const (
 	// opened did not last for a second.
 	EventOutageBegan = core.EventOutageBegan
 	// EventOutageEnded: a resource was opened, or has lasted, or Reset or Resume asked for a
-	// fresh start. N is how many failures in a row there were.
+	// fresh start. N is how many Opens have failed since it began.
 	EventOutageEnded = core.EventOutageEnded
 	// EventClosing: CloseAll has begun.
 	EventClosing = core.EventClosing
@@ -65,6 +68,7 @@ const (
 	// slow.
 	EventDropped = core.EventDropped
 	// EventEnded: the supervisor has ended. It is the last event, and never dropped.
+	// CloseAll returns after it, unless OnEvent is slow.
 	EventEnded = core.EventEnded
 )
 
@@ -79,6 +83,9 @@ func (e Event) String() string {
 	}
 	if e.N > 0 {
 		fmt.Fprintf(&s, " (%d)", e.N)
+	}
+	if e.Lasted > 0 {
+		fmt.Fprintf(&s, " after %v", round(e.Lasted))
 	}
 	if e.Reason != ReasonNone {
 		fmt.Fprintf(&s, ": %v", e.Reason)
@@ -100,6 +107,10 @@ func (l *loop[R]) Tell(e core.Event) {
 		p.ID = e.Slot.ID
 	}
 	switch {
+	case e.Kind == EventOutageBegan:
+		l.outageBegan = l.clock
+	case e.Kind == EventOutageEnded:
+		p.Lasted = l.clock - l.outageBegan
 	case e.Kind == EventRevoked:
 		p.Lease = l.info(of[R](e.Slot), e.Held)
 	case e.Kind == EventRefused && e.Outcome != core.Holds:

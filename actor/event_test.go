@@ -99,8 +99,8 @@ func TestRule18ASlowOnEventMissesEventsAndIsToldHowMany(t *testing.T) {
 	})
 }
 
-// CloseAll does not wait for OnEvent, and the last event is never dropped.
-func TestRule18CloseAllDoesNotWaitForOnEventAndTheLastEventIsNeverDropped(t *testing.T) {
+// CloseAll waits for OnEvent, but not for ever, and the last event is never dropped.
+func TestRule18CloseAllWaitsAGraceForOnEventAndTheLastEventIsNeverDropped(t *testing.T) {
 	events := make(chan Event, 5000)
 	release := make(chan struct{})
 	cfg := Config[*thing]{MaxOpen: 1, OnEvent: func(e Event) { <-release; events <- e }}
@@ -110,12 +110,26 @@ func TestRule18CloseAllDoesNotWaitForOnEventAndTheLastEventIsNeverDropped(t *tes
 		for range eventsKept + 10 {
 			_ = b.s.Resize(0, 1)
 		}
+		began := time.Now()
 		require.NoError(b, b.s.CloseAll(b.Context()))
-		synctest.Wait()
+		assert.Equal(b, 250*time.Millisecond, time.Since(began))
 		require.True(b, isClosed(b.s.closed))
 		close(release)
 		got := heard(events)
 		assert.Equal(b, []string{"events dropped (12)", "ended"}, got[len(got)-2:], "with closing and closed")
+	})
+}
+
+// A program that ends after CloseAll has had its last event.
+func TestRule18CloseAllReturnsAfterTheLastEvent(t *testing.T) {
+	events := make(chan Event, 100)
+	cfg := Config[*thing]{MaxOpen: 1, OnEvent: func(e Event) { time.Sleep(20 * time.Millisecond); events <- e }}
+	inBed(t, cfg, func(b *bed) {
+		events = make(chan Event, 100)
+		b.put(b.get().lease())
+		require.NoError(b, b.s.CloseAll(b.Context()))
+		require.Len(b, events, 4)
+		assert.Equal(b, []string{"opened #1 (1)", "closing", "closed #1: pool closing", "ended"}, heard(events))
 	})
 }
 
@@ -189,5 +203,27 @@ func TestRule18AnEventOfATrackedLeaseNamesItsHolder(t *testing.T) {
 		assert.Equal(b, []string{"opened #1 (1)", "revoked #1 for 1s by " + taker + " (report): held too long"}, heard(events))
 		assert.ErrorIs(b, x.Put(), ErrRevoked)
 		require.NoError(b, b.s.CloseAll(b.Context()))
+	})
+}
+
+// The end of an outage says how many Opens have failed, and for how long it went on.
+func TestEventOutageEndedTellsHowManyFailedAndForHowLong(t *testing.T) {
+	events := make(chan Event, 100)
+	cfg := Config[*thing]{
+		MaxOpen: 1, Outage: WaitForServer, BackoffMin: time.Second, BackoffMax: time.Second, OnEvent: func(e Event) { events <- e },
+	}
+	inBed(t, cfg, func(b *bed) {
+		events = make(chan Event, 100)
+		b.opening = failing(0, 1, 2, 3)
+		w := b.get()
+		time.Sleep(time.Minute)
+		b.put(w.lease())
+		got := heard(events)
+		require.Len(b, got, 6)
+		assert.Equal(b, []string{
+			"open failed (1): server is down", "outage began: server is down", "open failed (2): server is down",
+			"open failed (3): server is down", "opened #1 (1)",
+		}, got[:5])
+		assert.Regexp(b, `^outage ended \(3\) after \d\.?\d*m?s$`, got[5])
 	})
 }

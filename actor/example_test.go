@@ -176,6 +176,6 @@ func ExampleSupervisor_CloseAll() {
 	// Output:
 	// leases revoked: 1 of resource 1
 	// true true
-	// pool is closed
-	// pool is closed
+	// closed pool
+	// closed pool
 }

@@ -12,9 +12,10 @@ import (
 
 // Get lends a resource: an idle one, or the first that is put or opened. It blocks until
 // ctx ends at the latest; then errors.Is finds the context's error, and a [*WaitError]
-// tells what was waited for. Gets that wait are served first come, first served. A ctx
-// that has ended before fails even if a resource is idle. Other errors: ErrClosed,
-// ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, and what Config.Prepare returns.
+// tells what was waited for. Gets that wait are served first come, first served. If ctx has
+// ended before, the error is ctx.Err() itself, even if a resource is idle. Other errors:
+// ErrClosed, ErrUnavailable (see [OutagePolicy]), ErrTooManyWaiting, and what Config.Prepare
+// returns.
 func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 	g := get[R]{Supervisor: s, ctx: ctx}
 	return g.lease()
@@ -22,8 +23,8 @@ func (s *Supervisor[R]) Get(ctx context.Context) (*Lease[R], error) {
 
 // lease gets a lease, however long that takes.
 func (g *get[R]) lease() (*Lease[R], error) {
-	if g.ctx.Err() != nil {
-		return nil, endedError("get", g.ctx)
+	if err := g.ctx.Err(); err != nil {
+		return nil, err
 	}
 	for {
 		sl, ok := g.line.Take()
@@ -49,8 +50,8 @@ func (g *get[R]) lease() (*Lease[R], error) {
 // Other errors: ErrClosed, ErrPaused, the context's, what Prepare returns, and in an outage
 // ErrUnavailable, which tells more.
 func (s *Supervisor[R]) TryGet(ctx context.Context) (*Lease[R], error) {
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	g := get[R]{Supervisor: s, ctx: ctx, left: patience}
 	for {

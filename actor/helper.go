@@ -55,6 +55,9 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 	case core.CheckJob:
 		*r = s.follow(ctx, j.slot.value, Check)
 	case core.CloseJob:
+		if s.cfg.Fault != nil {
+			r.Fault = s.cfg.Fault(j.slot.value)
+		}
 		r.Err = s.cfg.Close(ctx, j.slot.value)
 	case core.KillJob:
 		if s.cfg.Kill != nil {

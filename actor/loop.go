@@ -20,6 +20,8 @@ type loop[R any] struct {
 	shown   standing // what the board says
 	looked  culprits // of the last look at the leases
 	end     ending
+
+	outageBegan time.Duration // the last one
 }
 
 // An ending is what CloseAll tells if its context ended first.

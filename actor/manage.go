@@ -77,7 +77,7 @@ func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin fun
 		case !ok:
 			return ErrClosed
 		case !now.waits:
-			return endedError("wait", ctx)
+			return ctx.Err()
 		}
 		return s.waitedInVain(ctx, c, began, now)
 	}
@@ -143,7 +143,22 @@ func (s *Supervisor[R]) waitedInVain(ctx context.Context, c core.Condition, bega
 // goroutine, and the supervisor's that waits for it, are all that can outlive CloseAll. A
 // second call gets ErrClosed; one that comes while the first still waits shares its
 // result, and the first context that ends counts for both.
+//
+// When everything is closed, CloseAll waits until OnEvent was told of it, for CloseGrace at
+// most: a call from OnEvent itself takes that long.
 func (s *Supervisor[R]) CloseAll(ctx context.Context) error {
+	err := s.closeAll(ctx)
+	left, _ := err.(*CloseError)
+	switch {
+	case err == ErrClosed: // another call has ended the supervisor
+	case left != nil && len(left.Hooks) > 0: // the end comes after those
+	case s.cfg.OnEvent != nil:
+		s.awaitReporter()
+	}
+	return err
+}
+
+func (s *Supervisor[R]) closeAll(ctx context.Context) error {
 	done := make(chan error, 1)
 	w := &core.Waiter{For: core.Ended, Body: done}
 	cause := context.Cause(ctx) // asked here: a context may be the caller's own code

@@ -3,15 +3,18 @@ package actor
 import "time"
 
 // OnEvent is called by a goroutine of its own, the reporter, and the supervisor
-// waits for neither: it drops events when there are too many, and counts them.
+// waits for neither: it drops events when there are too many, and counts them. Only
+// CloseAll waits, for a bounded time: a program ends after it, and would lose its last
+// lines.
 
 // eventsKept is how many events wait for the reporter.
 const eventsKept = 1024
 
 // reports are the channel to the reporter, and the supervisor's side of it.
 type reports struct {
-	events chan Event // nil without OnEvent; closed at the end
-	last   []Event    // what is left to tell then; the reporter's once events is closed
+	events chan Event    // nil without OnEvent; closed at the end
+	last   []Event       // what is left to tell then; the reporter's once events is closed
+	told   chan struct{} // closed by the reporter when it has told the last
 
 	// The supervisor's.
 	dropped  int    // since the last that was not
@@ -80,6 +83,17 @@ func (s *Supervisor[R]) report() {
 		s.cfg.OnEvent(e)
 	}
 	returned = true
+	close(s.reports.told)
+}
+
+// awaitReporter waits until OnEvent was told of everything, for CloseGrace at most.
+func (s *Supervisor[R]) awaitReporter() {
+	timer := time.NewTimer(s.cfg.CloseGrace)
+	defer timer.Stop()
+	select {
+	case <-s.reports.told:
+	case <-timer.C:
+	}
 }
 
 // complete finds out the names in an event.

@@ -10,8 +10,9 @@ import (
 func (l *loop[R]) standing() standing {
 	st := l.machine.Now()
 	return standing{
-		version: l.shown.version + 1, limit: st.Limit, open: st.Open, out: st.Out, opening: st.Opening,
-		paused: st.Paused, failures: st.Failures, err: st.Err,
+		version: l.shown.version + 1, limit: st.Limit, open: st.Open, out: st.Out,
+		opening: underWay{st.Opening, st.OpeningSince}, mending: underWay{st.Repairing, st.RepairingSince},
+		closing: underWay{st.Closing, st.ClosingSince}, paused: st.Paused, failures: st.Failures, err: st.Err,
 	}
 }
 
@@ -37,9 +38,21 @@ func (s *Shortage) blame(leases []LeaseInfo) {
 }
 
 func (s *Supervisor[R]) shortageIn(now standing) Shortage {
+	clock := s.now()
 	return Shortage{
-		Limit: now.limit, Leased: max(0, now.out-s.line.Idle()), Waiting: s.line.Waiting(), Opening: now.opening,
+		Limit: now.limit, Leased: max(0, now.out-s.line.Idle()), Waiting: s.line.Waiting(),
+		Opening: now.opening.n, OpeningFor: now.opening.lasts(clock),
+		Mending: now.mending.n, MendingFor: now.mending.lasts(clock),
+		Closing: now.closing.n, ClosingFor: now.closing.lasts(clock),
 	}
+}
+
+// lasts returns for how long the first has been at it; 0 if there is none.
+func (u underWay) lasts(now time.Duration) time.Duration {
+	if u.n == 0 {
+		return 0
+	}
+	return now - u.since
 }
 
 // inVain is the error of a get whose wait ended with err. The supervisor is not asked,
@@ -67,7 +80,7 @@ func (s *Supervisor[R]) reportVain(e *WaitError) error {
 
 // cause is what a get waited for in vain.
 func (s standing) cause(leased int) error {
-	fails := s.failures > 0 && s.opening+s.limit-s.open > 0 // dials, and one is wanted
+	fails := s.failures > 0 && s.opening.n+s.limit-s.open > 0 // dials, and one is wanted
 	switch {
 	case s.paused:
 		return ErrPaused
@@ -85,11 +98,6 @@ func contextError(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err
-}
-
-// endedError is the error of a call whose context had ended before.
-func endedError(what string, ctx context.Context) error {
-	return fmt.Errorf("%s: %w", what, contextError(ctx))
 }
 
 // Explain completes the error of a layer above, one of whose gets waited in vain for a

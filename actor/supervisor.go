@@ -71,7 +71,7 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	}
 	s := newSupervisor(ctx, cfg.withDefaults())
 	if s.cfg.OnEvent != nil {
-		s.reports.events = make(chan Event, eventsKept)
+		s.reports.events, s.reports.told = make(chan Event, eventsKept), make(chan struct{})
 		go s.report()
 	}
 	go newLoop(s).run()

@@ -152,7 +152,7 @@ func TestGetTimeoutIsTheGetsOwnAndExact(t *testing.T) {
 		require.ErrorAs(b, err, &w)
 		assert.Equal(b, ErrTimeout, w.Err)
 		assert.Equal(b, []any{time.Second, 2, 2, 2}, []any{w.Waited, w.Limit, w.Leased, w.Waiting})
-		assert.EqualError(b, err, "get timed out: context deadline exceeded after 1s: pool exhausted (2 of 2 in use, 2 others waiting)")
+		assert.EqualError(b, err, "get timed out after 1s: pool exhausted (2 of 2 in use, 2 others waiting)")
 		time.Sleep(time.Second / 4)
 		assert.ErrorIs(b, k.fails(), ErrTimeout)
 		assert.Equal(b, 1250*time.Millisecond, k.at.Sub(began))

@@ -22,7 +22,7 @@ func (s *session) hear(theirs pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
 		switch e.Code {
 		case "57P01", "57P02", "57P03": // shut down, crashed, not up yet
-			s.alarmed = true
+			s.alarmed, s.fault = true, e
 		case "25006": // read-only transaction
 			s.readOnly = true
 		}
@@ -46,7 +46,20 @@ func (s *session) notice(err error) {
 		// one that it has not begun.
 		s.alarmed = s.alarmed || pgconn.SafeToRetry(err)
 	}
+	if s.alarmed && s.conn.IsClosed() {
+		s.blame(err)
+	}
 }
+
+// blame notes why the connection has to be closed, unless that is known.
+func (s *session) blame(err error) {
+	if s.fault == nil {
+		s.fault = err
+	}
+}
+
+// faulty returns what was wrong with the connection, nil if nothing was.
+func (s *session) faulty() error { return s.fault }
 
 // unlucky is the verdict on a closed connection.
 func (s *session) unlucky() actor.Verdict {
@@ -62,7 +75,7 @@ func (s *session) warn(err error) error {
 		return err
 	}
 	if s.notice(err); s.alarmed {
-		return fmt.Errorf("%w (%w)", err, actor.ErrAlarm)
+		return quietly{quietly{s.fault, err}, actor.ErrAlarm} // the server's last word says more than the end of its socket
 	}
 	return err
 }

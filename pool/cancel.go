@@ -20,7 +20,9 @@ const (
 	// CancelQuery has the server cancel the statement, and keeps the connection if
 	// it is certain that the server has done so. The statement has 250 ms to end; if it
 	// does, the server has a second in all to say so. A wait for notifications ends
-	// with those 250 ms: nothing answers it earlier.
+	// with those 250 ms: nothing answers it earlier. A transaction that the statement was
+	// in goes on, aborted: what follows in it fails with SQLSTATE 25P02, where pgxpool's
+	// connection is closed and says "conn closed", until it is rolled back.
 	CancelQuery CancelPolicy = iota
 	// CloseConn closes the connection, as pgx does by itself.
 	CloseConn

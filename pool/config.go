@@ -199,9 +199,9 @@ type Config struct {
 	ShowKey func(key any) string
 
 	// OnEvent is told of what happens in the pool, in order, in one goroutine of the
-	// pool's. Nobody waits for it: if it is more than 1024 events behind, the next are
-	// dropped, and an EventDropped says how many. EventEnded is the last. It may call
-	// the pool's methods. A panic costs one event, and counts in the EventPanics of
+	// pool's. Nobody waits for it but CloseAll at its end, for 250 ms at most: if it is
+	// more than 1024 events behind, the next are dropped, and an EventDropped says how many.
+	// EventEnded is the last. It may call the pool's methods. A panic costs one event, and counts in the EventPanics of
 	// [Stat.Actor]. [LogEvents] makes one that logs. Default: none.
 	OnEvent func(Event)
 

@@ -41,6 +41,11 @@
 //     waits, NewConnsCount is without failures, and a get whose context had ended
 //     before is not counted as cancelled.
 //   - AcquireAllIdle takes one connection after the other.
+//   - After a statement in a transaction was cancelled the connection is open: what
+//     pgxpool answers to the next statement with "conn closed" is here the server's
+//     "current transaction is aborted, commands ignored until end of transaction block
+//     (SQLSTATE 25P02)", until Rollback. Commit fails with pgx.ErrTxCommitRollback.
+//     CancelPolicy: CloseConn does as pgxpool.
 //   - After their end transactions and rows have no connection: Tx.Conn and Rows.Conn are
 //     nil, Scan and Values are ErrNotLeased, FieldDescriptions and TypeMap are nil.
 //   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's

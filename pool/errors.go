@@ -11,7 +11,8 @@ import (
 // Use errors.Is and errors.As.
 var (
 	// ErrClosed is returned by every get after CloseAll has begun, by a put of what
-	// it has taken away, and by a second CloseAll.
+	// it has taken away, and by a second CloseAll. errors.Is finds puddle.ErrClosedPool,
+	// pgxpool's error, in it.
 	ErrClosed = actor.ErrClosed
 
 	// ErrExhausted says that every connection is lent: the answer to a get
@@ -47,8 +48,8 @@ var (
 	// ErrRevoked says that the connection was closed under its borrower: it was held for
 	// longer than MaxLeaseTime, or CloseAll ran out of time, or, under a key, somebody
 	// used it for too long after his put or the end of his context. Statements then fail
-	// with it, and so do the put and a get with the key (see [WithKey]), whose errors are
-	// a [*RevokedError].
+	// with it, and so do the put and a get with the key (see [WithKey]): the error is a
+	// [*RevokedError], which says why, and ErrClosed too if CloseAll did it.
 	ErrRevoked = actor.ErrRevoked
 
 	// ErrNotLeased is the answer to a connection that has been put back: put

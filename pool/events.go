@@ -17,7 +17,7 @@ type (
 // The kinds of events.
 const (
 	EventOpened      = actor.EventOpened      // a connection was opened; N are open
-	EventOpenFailed  = actor.EventOpenFailed  // connecting failed, with Err
+	EventOpenFailed  = actor.EventOpenFailed  // connecting failed, with Err; N have since the outage began
 	EventClosed      = actor.EventClosed      // a connection was closed, for the Reason
 	EventCleaned     = actor.EventCleaned     // a connection was rolled back, reset, or given to AfterRelease
 	EventTaken       = actor.EventTaken       // Conn.Hijack
@@ -30,7 +30,7 @@ const (
 	EventResumed     = actor.EventResumed     // the pause is over
 	EventReset       = actor.EventReset       // what is open is old
 	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before, or connections do not last
-	EventOutageEnded = actor.EventOutageEnded // after N failures in a row
+	EventOutageEnded = actor.EventOutageEnded // it has Lasted, and N connects have failed
 	EventClosing     = actor.EventClosing     // CloseAll has begun
 	EventDropped     = actor.EventDropped     // N events before the next were not told: OnEvent was too slow
 	EventEnded       = actor.EventEnded       // the last event

@@ -69,7 +69,7 @@ func TestEventsOfAnOutage(t *testing.T) {
 	require.ErrorIs(t, err, pool.ErrUnavailable)
 	require.NoError(t, p.CloseAll(background(t)))
 	got := strings.Join(all(events), ", ")
-	require.Equal(t, "open failed: no server, outage began: no server, refused: no resource available: no server, closing, ended", got)
+	require.Equal(t, "open failed (1): no server, outage began: no server, refused: no resource available: no server, closing, ended", got)
 }
 
 func TestLogEvents(t *testing.T) {
@@ -80,16 +80,21 @@ func TestLogEvents(t *testing.T) {
 		want  string
 	}{
 		{pool.Event{Kind: pool.EventOpened, ID: 1, N: 2}, `level=DEBUG msg="pool: opened" conn=1 n=2`},
-		{pool.Event{Kind: pool.EventOpenFailed, Err: errors.New("no")}, `level=WARN msg="pool: open failed" error=no`},
+		{pool.Event{Kind: pool.EventOpenFailed, Err: errors.New("no"), N: 1}, `level=WARN msg="pool: open failed" error=no n=1`},
+		{pool.Event{Kind: pool.EventOpenFailed, Err: errors.New("no"), N: 2}, `level=DEBUG msg="pool: open failed" error=no n=2`},
+		{pool.Event{Kind: pool.EventOpenFailed, Err: errors.New("no")}, `level=DEBUG msg="pool: open failed" error=no`},
 		{pool.Event{Kind: pool.EventOutageBegan, Err: errors.New("no")}, `level=ERROR msg="pool: outage began" error=no`},
-		{pool.Event{Kind: pool.EventOutageEnded, N: 3}, `level=INFO msg="pool: outage ended" n=3`},
+		{pool.Event{Kind: pool.EventOutageEnded, N: 3, Lasted: time.Minute}, `level=INFO msg="pool: outage ended" n=3 lasted=1m0s`},
 		{pool.Event{Kind: pool.EventClosed, ID: 1, Reason: pool.ReasonDiscarded}, `level=DEBUG msg="pool: closed" conn=1 reason=discarded`},
+		{pool.Event{Kind: pool.EventClosed, ID: 1, Reason: pool.ReasonDiscarded, Err: errors.New("no")}, `level=INFO msg="pool: closed" conn=1 reason=discarded error=no`},
 		{pool.Event{Kind: pool.EventClosed, ID: 1, Reason: pool.ReasonUnfit, Err: errors.New("no")}, `level=INFO msg="pool: closed" conn=1 reason=unfit error=no`},
 		{pool.Event{Kind: pool.EventRevoked, ID: 7, Reason: pool.ReasonHeld, Lease: lease},
 			`level=WARN msg="pool: revoked" conn=7 reason="held too long" held=1.5s key=k holder="main.f main.go:3" label=job`},
 		{pool.Event{Kind: pool.EventDropped, N: 5}, `level=WARN msg="pool: events dropped" n=5`},
 		{pool.Event{Kind: pool.EventEnded}, `level=INFO msg="pool: ended"`},
 		{pool.Event{Kind: pool.EventRefused, Err: pool.ErrExhausted}, `level=DEBUG msg="pool: refused" error="pool exhausted"`},
+		{pool.Event{Kind: pool.EventRefused, Err: &pool.ExhaustedError{}},
+			`level=DEBUG msg="pool: refused" error="pool exhausted (0 of 0 in use, 0 others waiting)"`}, // one text, though it is a LogValuer
 	} {
 		var b bytes.Buffer
 		h := slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})

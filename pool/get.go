@@ -13,8 +13,8 @@ import (
 // GetConn lends a connection: an idle one, or the first that is put or opened.
 // It blocks until ctx ends at the latest; then errors.Is finds the context's
 // error, and a [*WaitError] tells what was waited for. Gets that wait are served
-// first come, first served. A ctx that has ended before fails even if a
-// connection is idle. With [WithKey] it lends the connection bound to
+// first come, first served. If ctx has ended before, the error is ctx.Err() itself, even
+// if a connection is idle. With [WithKey] it lends the connection bound to
 // the key; an invalid key is a [*KeyError], one whose connection was
 // closed under its borrowers a [*RevokedError]. Other errors: ErrClosed,
 // ErrUnavailable, ErrTooManyWaiting, ErrAcquireTimeout (in a [*WaitError]), and

@@ -18,6 +18,20 @@ import (
 // idle is the transaction status outside a transaction.
 const idle = 'I'
 
+// unfinished returns why a connection is closed that is open, and in the midst of
+// something.
+func (s *session) unfinished() error {
+	if s.conn.PgConn().IsBusy() {
+		return errUnread
+	}
+	return errUnconfirmed
+}
+
+var (
+	errUnread      = errors.New("put with rows half read, or a batch or COPY under way")
+	errUnconfirmed = errors.New("the server has not confirmed in time that it has cancelled a statement")
+)
+
 var errStillInTransaction = errors.New("connection is still in a transaction")
 
 // judge returns what is to be done with what the borrower left. It does no I/O.
@@ -29,6 +43,9 @@ func (s *session) judge() actor.Verdict {
 	s.txs.forget()
 	s.dropFrom(0)
 	switch v := s.state(); {
+	case v == actor.Discard && !s.conn.IsClosed():
+		s.blame(s.unfinished())
+		return v
 	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
 		return actor.Discard
 	case v == actor.Keep && (c.ResetSession != nil || c.AfterRelease != nil || s.bound != nil || s.stale()):

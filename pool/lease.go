@@ -33,6 +33,10 @@ type lease interface {
 	// lasts notes what is open if the use goes on after the call that began it.
 	lasts(doing string)
 
+	// revoked returns a *RevokedError once the connection was closed under its borrower,
+	// else nil. It is for the time of a use.
+	revoked() error
+
 	// lost returns an error if the connection was put under the use that was begun.
 	lost() error
 

@@ -9,11 +9,12 @@ import (
 )
 
 // LogEvents makes a Config.OnEvent that logs; nil is slog.Default(). An outage is an
-// error; what should not happen a warning: a connect that failed, a connection
+// error; what should not happen a warning: the first connect that failed, a connection
 // revoked or leaked, events dropped. What an operator does is information, and
-// so is a connection that had to be closed for its state. The rest is for debugging:
-// what is opened and closed in the course of things, and gets that failed, whose
-// callers have the error.
+// so are the end of an outage, with how many connects failed and for how long, and a
+// connection that had to be closed for its state, such as one put with half-read rows.
+// The rest is for debugging: what is opened and closed in the course of things, connects
+// that fail during an outage, and gets that failed, whose callers have the error.
 //
 //	config.OnEvent = pool.LogEvents(slog.Default())
 func LogEvents(l *slog.Logger) func(Event) {
@@ -37,13 +38,21 @@ func levelOf(e Event) slog.Level {
 	switch e.Kind {
 	case EventOutageBegan:
 		return slog.LevelError
-	case EventOpenFailed, EventRevoked, EventLeaked, EventDropped:
+	case EventRevoked, EventLeaked, EventDropped:
 		return slog.LevelWarn
+	case EventOpenFailed:
+		if e.N == 1 {
+			return slog.LevelWarn
+		}
+		return slog.LevelDebug
 	case EventOpened, EventCleaned, EventTaken, EventRefused, EventCancelled:
 		return slog.LevelDebug
 	case EventClosed:
 		switch e.Reason {
 		case ReasonBroken, ReasonPanicked, ReasonUnfit, ReasonOverdue, ReasonLate:
+			return slog.LevelInfo
+		}
+		if e.Err != nil {
 			return slog.LevelInfo
 		}
 		return slog.LevelDebug
@@ -60,10 +69,13 @@ func attributes(e Event) (list []slog.Attr) {
 		list = append(list, slog.String("reason", e.Reason.String()))
 	}
 	if e.Err != nil {
-		list = append(list, slog.Any("error", e.Err))
+		list = append(list, slog.String("error", e.Err.Error())) // not as a LogValuer: always a text, whatever the error
 	}
 	if e.N > 0 {
 		list = append(list, slog.Int("n", e.N))
+	}
+	if e.Lasted > 0 {
+		list = append(list, slog.Duration("lasted", e.Lasted.Round(time.Millisecond)))
 	}
 	if l := e.Lease; l != nil {
 		list = append(list, slog.Duration("held", l.AtLeast.Round(time.Millisecond)))

@@ -77,12 +77,14 @@ func (l plain) begin(ctx context.Context) (*session, context.Context, error) {
 		return nil, nil, ErrNotLeased
 	}
 	if err := s.settle(ctx); err != nil {
-		return nil, nil, s.explain(ctx, err)
+		return nil, nil, s.explain(ctx, l, err)
 	}
 	return s, ctx, nil
 }
 
 func (l plain) lasts(string) {} // there is nobody to tell
+
+func (l plain) revoked() error { return l.lease.Revoked() }
 
 func (l plain) lost() error {
 	if l.session() == nil {

@@ -86,6 +86,7 @@ func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 	a := actor.Config[*session]{
 		Open:         p.open,
 		Close:        p.close,
+		Fault:        (*session).faulty,
 		Kill:         (*session).kill,
 		Judge:        (*session).judge,
 		Look:         (*session).look,
@@ -182,7 +183,8 @@ func (p *Pool) Config() *Config { return p.config.Copy() }
 // still lent are closed under them, and the error is a [*CloseError] that
 // describes the leases. With an ended ctx that happens at once, as psycopg2's
 // closeall does it. CloseAll returns a grace of 250 ms after the end of ctx at
-// the latest. A second call gets ErrClosed; one that comes while the first
+// the latest, and once OnEvent was told of everything, for which it waits another 250 ms at
+// most. A second call gets ErrClosed; one that comes while the first
 // still waits shares its result.
 func (p *Pool) CloseAll(ctx context.Context) error {
 	return p.desk.CloseAll(ctx)

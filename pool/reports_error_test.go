@@ -1,3 +1,318 @@
 package pool_test
 
-var reportsOfErrors = []report{}
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pgactor/pgactor/pool"
+	"github.com/stretchr/testify/require"
+)
+
+// Reports about errors, events and logs: what they say, and what errors.Is finds in them.
+var reportsOfErrors = []report{
+	{"17.1 ended before", "eight verbs with a context that has ended: `err == context.Canceled`",
+		ofOurs(endedBefore), ofTheirs(endedBefore)},
+	{"17.2 closed pool", "a query on a closed pool", ofOurs(closedPool), ofTheirs(closedPool)},
+	{"17.3 aborted transaction", "the statement after a cancelled one in a transaction", ofOurs(abortedTx), ofTheirs(abortedTx)},
+	{"18.1 revoked by MaxLeaseTime", "a statement that runs longer", revokedByMaxLeaseTime, nil},
+	{"18.2 revoked by CloseAll", "a statement that is still running when CloseAll's context ends", revokedByCloseAll, nil},
+	{"18.3 holder", "who holds a transaction begun by `pgx.BeginFunc`, with TrackLeases", holderOfBeginFunc, nil},
+	{"18.4 outage in the log", "lines at Info of an outage of five failed connects", logOfAnOutage, nil},
+	{"18.5 57P01 in the log", "a connection put after the server has ended it", logOfAnEnd, nil},
+	{"18.6 last event", "closed pools that had told their last event when CloseAll returned", lastEvents, nil},
+	{"18.7 acquire timeout", "a get that waited for AcquireTimeout, no context having ended; and what a slog.TextHandler makes of the error",
+		acquireTimeout, nil},
+	{"18.8 half-read rows", "the line at Info of a connection put with rows half read", logOfHalfReadRows, nil},
+}
+
+// An either is a pool, ours or pgxpool's.
+type either interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error)
+	Begin(ctx context.Context) (pgx.Tx, error)
+	Ping(ctx context.Context) error
+	Close()
+}
+
+// isOurs reports whether p is held to what is right.
+func isOurs(p either) bool { _, ours := p.(*pool.Pool); return ours }
+
+// ofOurs plays with a pool of ours on a database of its own.
+func ofOurs(play func(t *testing.T, p either) string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		p, err := pool.New(background(t), server.Database(t))
+		require.NoError(t, err)
+		t.Cleanup(p.Close)
+		return play(t, p)
+	}
+}
+
+// ofTheirs plays with pgxpool.
+func ofTheirs(play func(t *testing.T, p either) string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		p, err := pgxpool.New(background(t), server.Database(t))
+		require.NoError(t, err)
+		t.Cleanup(p.Close)
+		return play(t, p)
+	}
+}
+
+// verbErrors are the errors of all verbs with ctx.
+func verbErrors(ctx context.Context, p either) map[string]error {
+	_, exec := p.Exec(ctx, "select 1")
+	rows, query := p.Query(ctx, "select 1")
+	rows.Close()
+	b := &pgx.Batch{}
+	b.Queue("select 1")
+	_, begin := p.Begin(ctx)
+	_, copied := p.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"i"}, pgx.CopyFromRows(nil))
+	return map[string]error{
+		"Exec": exec, "Query": query, "Rows.Err": rows.Err(), "QueryRow": p.QueryRow(ctx, "select 1").Scan(new(int)),
+		"SendBatch": p.SendBatch(ctx, b).Close(), "Begin": begin, "CopyFrom": copied, "Ping": p.Ping(ctx),
+	}
+}
+
+func endedBefore(t *testing.T, p either) string {
+	require.NoError(t, p.Ping(background(t)), "a connection is idle")
+	bare, all := 0, verbErrors(ended(), p)
+	for verb, err := range all {
+		if err == context.Canceled {
+			bare++
+		} else if isOurs(p) {
+			require.Equal(t, context.Canceled, err, verb)
+		}
+	}
+	return fmt.Sprintf("%d of %d", bare, len(all))
+}
+
+func closedPool(t *testing.T, p either) string {
+	p.Close()
+	for verb, err := range verbErrors(background(t), p) {
+		require.EqualError(t, err, "closed pool", verb)
+	}
+	return "`closed pool`"
+}
+
+func abortedTx(t *testing.T, p either) string {
+	ctx := background(t)
+	tx, err := p.Begin(ctx)
+	require.NoError(t, err)
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	_, err = tx.Exec(short, sleeps)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = tx.Exec(ctx, "select 1")
+	require.Error(t, err)
+	if isOurs(p) {
+		require.Equal(t, "25P02", code(err))
+		require.NoError(t, tx.Rollback(ctx))
+		require.EqualValues(t, 1, p.(*pool.Pool).Stat().NewConnsCount())
+		require.NoError(t, p.Ping(ctx))
+		require.EqualValues(t, 1, p.(*pool.Pool).Stat().NewConnsCount(), "it is kept")
+	} else {
+		_ = tx.Rollback(ctx)
+	}
+	return fmt.Sprintf("`%v`", err)
+}
+
+func revokedByMaxLeaseTime(t *testing.T) string {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxLeaseTime = 100 * time.Millisecond })
+	ctx := background(t)
+	c := get(t, p)
+	_, err := c.Exec(ctx, sleeps)
+	isRevokedHeld := func(err error) {
+		var revoked *pool.RevokedError
+		require.ErrorAs(t, err, &revoked)
+		require.Equal(t, pool.ReasonHeld, revoked.Reason)
+		require.EqualError(t, err, "connection revoked: held longer than MaxLeaseTime (100ms)")
+		require.ErrorIs(t, err, pool.ErrRevoked)
+		require.NotErrorIs(t, err, pool.ErrClosed)
+	}
+	isRevokedHeld(err)
+	_, next := c.Exec(ctx, "select 1")
+	isRevokedHeld(next)
+	isRevokedHeld(c.QueryRow(ctx, "select 1").Scan(new(int)))
+	isRevokedHeld(p.PutConn(c))
+
+	tx, err := p.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, sleeps)
+	isRevokedHeld(err)
+	isRevokedHeld(tx.Commit(ctx))
+
+	shared := get(t, p, pool.WithKey("k"))
+	_, err = shared.Exec(ctx, sleeps)
+	isRevokedHeld(err)
+	isRevokedHeld(p.PutConn(shared))
+	return fmt.Sprintf("`%v`", err)
+}
+
+func revokedByCloseAll(t *testing.T) string {
+	p, a := configured(t, func(*pool.Config) {})
+	failed := make(chan error)
+	go func() {
+		_, err := p.Exec(context.Background(), sleeps)
+		failed <- err
+	}()
+	a.awaitRunning(sleeps)
+	var closed *pool.CloseError
+	require.ErrorAs(t, p.CloseAll(ended()), &closed)
+	err := <-failed
+	var revoked *pool.RevokedError
+	require.ErrorAs(t, err, &revoked)
+	require.Equal(t, pool.ReasonClosing, revoked.Reason)
+	require.ErrorIs(t, err, pool.ErrClosed)
+	require.EqualError(t, err, "connection revoked: pool closing")
+	return fmt.Sprintf("`%v`, ErrClosed", err)
+}
+
+func holderOfBeginFunc(t *testing.T) (seen string) {
+	p, _ := configured(t, func(c *pool.Config) { c.TrackLeases = true })
+	ctx := background(t)
+	for _, begin := range []func(func(pgx.Tx) error) error{
+		func(f func(pgx.Tx) error) error { return pgx.BeginFunc(ctx, p, f) },
+		func(f func(pgx.Tx) error) error { return pgx.BeginTxFunc(ctx, p, pgx.TxOptions{}, f) },
+	} {
+		require.NoError(t, begin(func(pgx.Tx) error {
+			leases := p.Leases()
+			require.Len(t, leases, 1)
+			require.Contains(t, leases[0].Holder, "pool_test.holderOfBeginFunc")
+			seen, _, _ = strings.Cut(leases[0].Holder, " ")
+			return nil
+		}))
+	}
+	return "`" + seen + "`"
+}
+
+// logging has a pool log to the buffer, at Info. It may be read after CloseAll.
+func logging(b *bytes.Buffer) func(pool.Event) {
+	return pool.LogEvents(slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})))
+}
+
+func logOfAnOutage(t *testing.T) string {
+	var b bytes.Buffer
+	down := atomic.Int64{}
+	down.Store(5)
+	p, _ := configured(t, func(c *pool.Config) {
+		c.MaxConns, c.OutagePolicy, c.OnEvent = 1, pool.WaitForServer, logging(&b)
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+			if down.Add(-1) >= 0 {
+				return errors.New("no server")
+			}
+			return nil
+		}
+	})
+	get(t, p).Release()
+	require.NoError(t, p.CloseAll(background(t)))
+	lines := strings.Split(b.String(), "\n")
+	require.Equal(t, `level=WARN msg="pool: open failed" error="no server" n=1`, lines[0])
+	require.Equal(t, `level=ERROR msg="pool: outage began" error="no server"`, lines[1])
+	require.Regexp(t, `^level=INFO msg="pool: outage ended" n=5 lasted=[\d.]+m?s$`, lines[2])
+	require.Equal(t, `level=INFO msg="pool: closing"`, lines[3])
+	return regexp.MustCompile(`lasted=.*`).ReplaceAllString(fmt.Sprintf("3: the first failure, the outage, `%s`", lines[2]), "lasted=…`")
+}
+
+func logOfAnEnd(t *testing.T) string {
+	var b bytes.Buffer
+	p, a := configured(t, func(c *pool.Config) { c.OnEvent = logging(&b) })
+	c := get(t, p)
+	a.terminate(pid(c))
+	_, err := c.Exec(background(t), "select 1")
+	require.Error(t, err)
+	c.Release()
+	rested := get(t, p)
+	was := pid(rested)
+	rested.Release()
+	a.terminate(was)
+	get(t, p).Release() // looks first
+	require.NoError(t, p.CloseAll(background(t)))
+	const word = `error="FATAL: terminating connection due to administrator command (SQLSTATE 57P01)"`
+	lines := strings.SplitAfter(b.String(), "\n")
+	require.Equal(t, `level=INFO msg="pool: closed" conn=1 reason=discarded `+word+"\n", lines[0])
+	require.Equal(t, `level=INFO msg="pool: closed" conn=2 reason=unfit `+word+"\n", lines[1])
+	return "`" + strings.TrimSpace(lines[0]) + "`"
+}
+
+func lastEvents(t *testing.T) string {
+	const pools = 20
+	told := 0
+	for range pools {
+		var last atomic.Bool
+		config := serverless(t)
+		config.OnEvent = func(e pool.Event) {
+			time.Sleep(time.Millisecond) // a log to a disk
+			if e.Kind == pool.EventEnded {
+				last.Store(true)
+			}
+		}
+		p, err := pool.NewWithConfig(background(t), config)
+		require.NoError(t, err)
+		require.NoError(t, p.CloseAll(background(t)))
+		if last.Load() {
+			told++
+		}
+	}
+	require.Greater(t, told, pools/2, "all, but on a machine that stalls for 250 ms")
+	return fmt.Sprintf("%d of %d", told, pools)
+}
+
+func acquireTimeout(t *testing.T) string {
+	p, _ := configured(t, func(c *pool.Config) { c.MinConns, c.MaxConns, c.AcquireTimeout = 1, 1, 50*time.Millisecond })
+	require.NoError(t, p.WaitReady(background(t)))
+	c := get(t, p)
+	defer c.Release()
+	_, err := p.GetConn(background(t))
+	require.Regexp(t, `^get timed out after [\d.]+m?s: pool exhausted \(1 of 1 in use, 0 others waiting\)$`, err.Error())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, pool.ErrAcquireTimeout)
+	var b bytes.Buffer
+	slog.New(slog.NewTextHandler(&b, nil)).Info("m", "error", err)
+	require.Contains(t, b.String(), ` error.msg="get timed out after `)
+	require.Contains(t, b.String(), " error.limit=1 error.leased=1 ")
+	return "`" + regexp.MustCompile(`[\d.]+m?s`).ReplaceAllString(err.Error(), "…") + "`, `error.limit=1 error.leased=1 …`"
+}
+
+func logOfHalfReadRows(t *testing.T) string {
+	var b bytes.Buffer
+	p, _ := configured(t, func(c *pool.Config) { c.OnEvent = logging(&b) })
+	c := get(t, p)
+	rows, err := c.Query(background(t), "select generate_series(1, 100000)")
+	require.NoError(t, err)
+	require.True(t, rows.Next())
+	c.Release()
+	require.NoError(t, p.CloseAll(background(t)))
+	const line = `level=INFO msg="pool: closed" conn=1 reason=discarded error="put with rows half read, or a batch or COPY under way"`
+	require.Contains(t, b.String(), line+"\n")
+	return "`" + line + "`"
+}
+
+// awaitRunning waits until a backend runs a statement.
+func (a *admin) awaitRunning(sql string) {
+	require.Eventually(a.t, func() bool {
+		var n int
+		require.NoError(a.t, a.conn.QueryRow(background(a.t), `select count(*) from pg_stat_activity
+			where datname = current_database() and state = 'active' and query = $1`, sql).Scan(&n))
+		return n == 1
+	}, wide, 2*time.Millisecond)
+}

@@ -22,15 +22,15 @@ type session struct {
 	conn *pgx.Conn
 	die  context.CancelFunc // ends whatever was dialed for this session
 	raw  net.Conn           // the socket below TLS
-	dead chan struct{}      // closed when the session is killed
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if that will be asked for
 
 	cancels *canceller // nil if the configuration has a handler of its own, or CloseConn
 
-	alarmed  bool // its failure may be others' too
-	readOnly bool // the server has refused a write
-	ended    bool // a statement has found the connection closed
+	alarmed  bool  // its failure may be others' too
+	readOnly bool  // the server has refused a write
+	ended    bool  // a statement has found the connection closed
+	fault    error // why it has to be closed, if that is known
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
@@ -70,7 +70,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	opened = true
-	s.alarmed, s.readOnly = false, false // what hosts said that it was not connected to
+	s.alarmed, s.readOnly, s.fault = false, false, nil // what hosts said that it was not connected to
 	s.setConn(conn)
 	return s, s.afterConnect(ctx)
 }
@@ -105,7 +105,7 @@ var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, 
 // setConn attaches conn to s.
 func (s *session) setConn(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
-	s.conn, s.raw, s.dead, s.peek, s.rest = conn, raw, make(chan struct{}), newPeeker(raw), time.Now()
+	s.conn, s.raw, s.peek, s.rest = conn, raw, newPeeker(raw), time.Now()
 }
 
 // rawConn returns the socket below TLS, whose own Close can block for seconds.
@@ -174,16 +174,6 @@ func (s *session) hangUp() {
 	s.die()
 }
 
-// revoked returns ErrRevoked once the session was killed.
-func (s *session) revoked() error {
-	select {
-	case <-s.dead:
-		return ErrRevoked
-	default:
-		return nil
-	}
-}
-
 // grace is how long the pool waits for the server to notice the end of a session that was
 // killed, or never lent.
 const grace = 200 * time.Millisecond
@@ -192,7 +182,6 @@ const grace = 200 * time.Millisecond
 // statement, which would go on without its client. It may be called at any moment from
 // any goroutine.
 func (s *session) kill() {
-	close(s.dead) // the supervisor kills once
 	_ = s.raw.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

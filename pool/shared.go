@@ -58,7 +58,7 @@ func (l *shared) begin(ctx context.Context) (*session, context.Context, error) {
 	defer l.endUnless(&begun)
 	ctx, l.stop = untilEnd(ctx, l.hold.Context())
 	if err := s.dropAbandoned(ctx); err != nil {
-		return nil, nil, s.explain(ctx, err)
+		return nil, nil, s.explain(ctx, l, err)
 	}
 	if err := l.hold.ScopeErr(); err != nil { // the transaction was left to the pool after Begin had looked
 		return nil, nil, err
@@ -68,6 +68,8 @@ func (l *shared) begin(ctx context.Context) (*session, context.Context, error) {
 }
 
 func (l *shared) lasts(doing string) { l.hold.SetDoing(doing) }
+
+func (l *shared) revoked() error { return l.hold.Revoked() }
 
 // lost returns nil: a connection that is put during its use goes back after that.
 func (l *shared) lost() error { return nil }

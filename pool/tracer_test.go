@@ -93,7 +93,7 @@ func TestTracers(t *testing.T) {
 			require.Equal(t, []string{"release with a connection"}, drained(said))
 			_, err := p.Acquire(ended())
 			require.ErrorIs(t, err, context.Canceled)
-			require.Equal(t, []string{"start", "end get: context canceled"}, drained(said))
+			require.Equal(t, []string{"start", "end context canceled"}, drained(said))
 		})
 	}
 }

@@ -2,7 +2,10 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // A use is one use of a connection, from before a statement is sent until its results
@@ -72,18 +75,37 @@ func (u *use) endUnless(kept *bool) {
 }
 
 // explain completes the error of a statement of the use, which must not have ended.
-func (u *use) explain(err error) error { return u.s.explain(u.ctx, err) }
+func (u *use) explain(err error) error { return u.s.explain(u.ctx, u.conn.lease, err) }
 
-// explain completes the error of a statement that was sent with ctx: by ErrRevoked if
-// the connection was revoked, and by the error of ctx if the server has cancelled the
-// statement. The caller must have the session.
-func (s *session) explain(ctx context.Context, err error) error {
+// explain completes the error of a statement of l that was sent with ctx: by the
+// RevokedError if the connection was revoked, and by the error of ctx if the server has
+// cancelled the statement. The caller must have the session.
+func (s *session) explain(ctx context.Context, l lease, err error) error {
 	if err == nil {
 		return nil
 	}
 	s.notice(err)
-	if revoked := s.revoked(); revoked != nil {
-		return fmt.Errorf("%w: %w", revoked, err)
+	if revoked := l.revoked(); revoked != nil {
+		return explainRevoked(revoked, err)
 	}
 	return explainCancel(ctx, err)
 }
+
+// explainRevoked adds why its connection was revoked to the error of a statement. What
+// the statement saw of that, such as "conn closed", is not told: only an answer of the
+// server's is.
+func explainRevoked(revoked, err error) error {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return fmt.Errorf("%w: %w", revoked, err)
+	}
+	return quietly{revoked, err}
+}
+
+// A quietly is an error with the text of err alone that is also what also is.
+type quietly struct{ err, also error }
+
+func (e quietly) Error() string { return e.err.Error() }
+
+// Unwrap gives errors.Is and errors.As both.
+func (e quietly) Unwrap() []error { return []error{e.err, e.also} }

@@ -12,7 +12,8 @@ import (
 
 // Get returns a hold of the resource that is bound to the key. If none is bound, the
 // first get of the key fetches one, and the others wait for that. Errors:
-// [*actor.KeyError]; the context's, if that ends first; ErrClosed; [*TenantError];
+// [*actor.KeyError]; the context's, if that ends first (ctx.Err() itself if it has ended
+// before); ErrClosed; [*TenantError];
 // [*actor.RevokedError] if the resource was revoked and its holders have not let go of
 // it; of a get that waited for another one, a [*actor.WaitError] if it gave up; those
 // of Config.Get and Request.Bind.
@@ -23,8 +24,8 @@ func (t *Table[R]) Get(ctx context.Context, r Request[R]) (*Hold[R], error) {
 	if err := checkTenant(r.Tenant); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	h := t.newRef(ctx, &r)
 	for {
@@ -92,8 +93,8 @@ func (t *Table[R]) newRef(ctx context.Context, r *Request[R]) *ref[R] {
 // [*actor.RevokedError].
 func (h *Hold[R]) Share(ctx context.Context, r Request[R]) (*Hold[R], error) {
 	e := h.ref.entry
-	if ctx.Err() != nil {
-		return nil, endedError("get", ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if isClosed(e.table.config.Closing) {
 		return nil, actor.ErrClosed
@@ -156,7 +157,11 @@ func (t *Table[R]) wait(h *ref[R], r *Request[R]) (*Hold[R], error) {
 		case failure:
 			return nil, a.err
 		default:
-			return t.fetch(h, r)
+			hold, err := t.fetch(h, r)
+			if err != nil && err == h.ctx.Err() { // it ended during the wait, not before the get
+				err = t.vainWait(reasonOf(h.ctx), begun)
+			}
+			return hold, err
 		}
 	case <-h.done:
 		h.giveUp()

@@ -40,6 +40,15 @@ func (h *Hold[R]) Context() context.Context {
 // Ended reports whether the hold has ended.
 func (h *Hold[R]) Ended() bool { return h.ref.hasEnded() }
 
+// Revoked returns a [*actor.RevokedError] once the resource was revoked, else nil.
+func (h *Hold[R]) Revoked() error {
+	e := h.ref.entry
+	n := <-e.note
+	err := e.dead(n)
+	e.note <- n
+	return err
+}
+
 // Watch returns a function that reports whether the hold has ended. The function may be
 // kept with the resource: it does not keep the Hold reachable, so a leaked Hold is still
 // detected.

@@ -385,6 +385,13 @@ func (p *pending) lost() {
 	assert.ErrorIs(p.b, err, errGone)
 }
 
+// refused checks that the get has failed since its context had ended before: with that
+// error and nothing around it.
+func (p *pending) refused() {
+	p.b.Helper()
+	assert.Equal(p.b, context.Canceled, p.fails())
+}
+
 // cancellable is a context that the returned function ends, because of errGone.
 func (b *bed) cancellable() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(b.Context())

@@ -312,7 +312,7 @@ func TestALoneFetcherThatGivesUpLeavesNothing(t *testing.T) {
 		cancel()
 		w.lost()
 		assert.Nil(b, b.table.find("k"))
-		b.get(ctx, Request[*thing]{Key: "k"}).lost() // it has ended before
+		b.get(ctx, Request[*thing]{Key: "k"}).refused()
 		b.put(x)
 		b.put(b.key("k").hold())
 	})

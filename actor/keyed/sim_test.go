@@ -149,7 +149,7 @@ func (s *sim) get() {
 	s.did("get %d tied %v own %v %v: done %v, %v", key, r.Tied, r.Own, r.Patience, isClosed(g.done), g.err)
 	switch {
 	case c.ended:
-		g.lost()
+		g.refused()
 	case refused:
 		s.revokedIs(g.fails())
 	case cur != nil:

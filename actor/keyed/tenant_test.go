@@ -143,7 +143,7 @@ func TestShareRefuses(t *testing.T) {
 		ended, end := b.cancellable()
 		end()
 		_, err := x.Share(ended, Request[*thing]{})
-		assert.ErrorIs(b, err, errGone)
+		assert.Equal(b, context.Canceled, err)
 		b.pool.revoke(1, actor.ReasonHeld)
 		_, err = x.Share(b.Context(), Request[*thing]{})
 		b.revokedIs(err)

@@ -52,7 +52,7 @@ func TestTiedEndsWhileItWaits(t *testing.T) {
 		first.lost()
 		second.lost()
 		b.put(x)
-		b.get(ctx, Request[*thing]{Key: "k", Tied: true}).lost() // it has ended before
+		b.get(ctx, Request[*thing]{Key: "k", Tied: true}).refused()
 	})
 }
 

@@ -31,6 +31,7 @@ func (m *Machine) lose(now time.Duration, sl *Slot, why Reason, wrong error) {
 	if wrong != nil {
 		err = fmt.Errorf("%w: %w", err, wrong)
 	}
+	o.dials++
 	m.countFailure(now, err, false)
 	o.brief = true
 }

@@ -9,7 +9,7 @@ func (m *Machine) dial(now time.Duration) {
 		m.count[Gone]++
 		m.move(sl, Opening)
 		m.start(&Job{
-			Kind: OpenJob, Slot: sl, Timeout: m.cfg.OpenTimeout,
+			Kind: OpenJob, Slot: sl, Timeout: m.cfg.OpenTimeout, began: now,
 			comes: now + hedge, deadline: now + m.cfg.OpenTimeout + m.cfg.CloseGrace,
 			epoch: m.outage.epoch, resets: m.resets,
 		})

@@ -24,7 +24,9 @@ type EventKind uint8
 const (
 	// EventOpened: a resource was opened. N is how many are open now.
 	EventOpened EventKind = iota + 1
-	// EventOpenFailed: Open failed, with Err.
+	// EventOpenFailed: Open failed, with Err. N is how many have since the outage began:
+	// 1 is the first. It is 0 for a failure that is no outage, such as that of an Open
+	// which CloseAll has cancelled.
 	EventOpenFailed
 	// EventClosed: a resource was closed, for the Reason. Err is what was wrong with
 	// it, or the error of Close, or both.
@@ -54,7 +56,7 @@ const (
 	// opened did not last for a second.
 	EventOutageBegan
 	// EventOutageEnded: a resource was opened, or has lasted, or Reset or Resume asked for a
-	// fresh start. N is how many failures in a row there were.
+	// fresh start. N is how many Opens have failed since it began.
 	EventOutageEnded
 	// EventClosing: CloseAll has begun.
 	EventClosing

@@ -12,6 +12,7 @@ type Job struct {
 	Timeout time.Duration // after which the job's context ends
 	Body    any           // the caller's own record
 
+	began    time.Duration
 	comes    time.Duration // until then the slot counts as coming
 	deadline time.Duration // from then on it takes no place
 	epoch    uint64        // of a dial: that of the outage
@@ -57,6 +58,7 @@ type Result struct {
 	Cleaned   bool   // of a repair: Clean was called, even if it failed
 	Suspect   bool   // of a repair that failed: other resources may be broken too
 	Stale     bool   // of a repair that failed: everything opened before is old
+	Fault     error  // of a close: what was wrong with the resource, if the caller knows
 }
 
 // ErrUnfit is the error of a repair whose verdict was to close the resource. It tells
@@ -108,7 +110,7 @@ func (m *Machine) startRepair(now time.Duration, sl *Slot, k JobKind) *Job {
 	case CheckJob:
 		timeout = m.cfg.CheckTimeout
 	}
-	j := &Job{Kind: k, Slot: sl, Timeout: timeout, comes: now + hedge, deadline: now + timeout + m.cfg.CloseGrace}
+	j := &Job{Kind: k, Slot: sl, Timeout: timeout, began: now, comes: now + hedge, deadline: now + timeout + m.cfg.CloseGrace}
 	m.start(j)
 	return j
 }
@@ -134,7 +136,7 @@ func (m *Machine) startClose(now time.Duration, sl *Slot, why Reason, wrong erro
 		timeout /= 2
 	}
 	m.start(&Job{
-		Kind: CloseJob, Slot: sl, Timeout: timeout, deadline: now + timeout + m.cfg.CloseGrace, why: why, wrong: wrong,
+		Kind: CloseJob, Slot: sl, Timeout: timeout, began: now, deadline: now + timeout + m.cfg.CloseGrace, why: why, wrong: wrong,
 	})
 }
 
@@ -151,7 +153,11 @@ func (m *Machine) Done(now time.Duration, j *Job, r Result) {
 		if r.Err != nil {
 			m.stats.CloseFailed++
 		}
-		m.tell(Event{Kind: EventClosed, Slot: j.Slot, Reason: j.why, Err: both(j.wrong, r.Err)})
+		wrong := j.wrong
+		if wrong == nil {
+			wrong = r.Fault
+		}
+		m.tell(Event{Kind: EventClosed, Slot: j.Slot, Reason: j.why, Err: both(wrong, r.Err)})
 		m.move(j.Slot, Gone)
 	default:
 		m.move(j.Slot, Gone)
@@ -202,7 +208,7 @@ func (m *Machine) freeOverdue(now time.Duration) {
 		}
 		m.move(j.Slot, Gone)
 		if j.Kind.repairs() {
-			m.start(&Job{Kind: KillJob, Slot: j.Slot, deadline: now + m.cfg.CloseGrace})
+			m.start(&Job{Kind: KillJob, Slot: j.Slot, began: now, deadline: now + m.cfg.CloseGrace})
 		}
 	}
 }

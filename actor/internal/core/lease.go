@@ -29,7 +29,7 @@ func (m *Machine) revoke(now time.Duration, sl *Slot, why Reason, held time.Dura
 	m.stats.Revoked++
 	m.move(sl, Closing)
 	m.fx.Revoke(sl, why, held)
-	m.start(&Job{Kind: KillJob, Slot: sl, deadline: now + m.cfg.CloseGrace})
+	m.start(&Job{Kind: KillJob, Slot: sl, began: now, deadline: now + m.cfg.CloseGrace})
 }
 
 // Lent is the news that a lease has begun after WatchLeases.

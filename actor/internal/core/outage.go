@@ -9,6 +9,7 @@ import "time"
 type outage struct {
 	epoch     uint64
 	failures  int           // in a row, counted; 0: there is no outage
+	dials     int           // that failed since the outage began, the uncounted too
 	until     time.Duration // end of the backoff
 	err       error         // the last counted failure
 	permanent bool          // waiting does not help
@@ -23,8 +24,8 @@ func (o *outage) backoff(now time.Duration) bool { return o.failures > 0 && now 
 // heal ends the outage: a dial succeeded, a resource has lasted, or a reset asks for a
 // fresh start.
 func (m *Machine) heal() {
-	if n := m.outage.failures; n > 0 {
-		m.tell(Event{Kind: EventOutageEnded, N: n})
+	if m.outage.failures > 0 {
+		m.tell(Event{Kind: EventOutageEnded, N: m.outage.dials})
 	}
 	m.outage = outage{epoch: m.outage.epoch + 1}
 }
@@ -32,9 +33,13 @@ func (m *Machine) heal() {
 // failed counts the failure of a dial, unless the dial is of an older epoch.
 func (m *Machine) failed(now time.Duration, j *Job, r Result) {
 	m.stats.DialsFailed++
-	m.tell(Event{Kind: EventOpenFailed, Err: r.Err})
 	o := &m.outage
-	if m.end.closing || j.epoch != o.epoch {
+	counts := !m.end.closing && j.epoch == o.epoch
+	if counts || o.failures > 0 {
+		o.dials++
+	}
+	m.tell(Event{Kind: EventOpenFailed, Err: r.Err, N: o.dials})
+	if !counts {
 		return
 	}
 	m.countFailure(now, r.Err, r.Permanent)

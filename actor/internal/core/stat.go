@@ -15,6 +15,8 @@ type Stat struct {
 	Counters
 	Limit, Open, Out, Idle, Leased, Repairing, Opening, Closing int
 
+	OpeningSince, RepairingSince, ClosingSince time.Duration // when the first of those began
+
 	Paused   bool
 	Failures int   // failed dials in a row
 	Err      error // the last of these failures
@@ -29,11 +31,22 @@ func (m *Machine) Stat(now time.Duration) Stat {
 // Now is Stat, without the leases that idle slots have counted since the machine last
 // had them.
 func (m *Machine) Now() Stat {
-	return Stat{
+	st := Stat{
 		Counters: m.stats, Limit: m.cfg.MaxOpen, Open: m.open(), Out: m.count[Out], Idle: m.idle(), Leased: m.lent(),
 		Repairing: m.count[Repairing], Opening: m.count[Opening], Closing: m.count[Closing],
 		Paused: m.pause.on, Failures: m.outage.failures, Err: m.outage.err,
 	}
+	for i := len(m.jobs) - 1; i >= 0; i-- { // the first last
+		switch j := m.jobs[i]; j.Slot.state {
+		case Opening:
+			st.OpeningSince = j.began
+		case Repairing:
+			st.RepairingSince = j.began
+		case Closing:
+			st.ClosingSince = j.began
+		}
+	}
+	return st
 }
 
 // EachOut calls f with every slot that is lent or idle in the line.
