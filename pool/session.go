@@ -30,6 +30,7 @@ type session struct {
 
 	alarmed  bool // its failure may be others' too
 	readOnly bool // the server has refused a write
+	pinged   bool // ShouldPing has had it pinged for the get under way
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
