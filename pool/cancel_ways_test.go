@@ -89,17 +89,21 @@ func bouncer(t *testing.T, connString, mode string) string {
 
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "pgbouncer.ini")
+	users := filepath.Join(folder, "users.txt")
 	name := strings.TrimPrefix(u.Path, "/")
+	password, _ := u.User.Password()
+	require.NoError(t, os.WriteFile(users, fmt.Appendf(nil, "%q %q\n", u.User.Username(), password), 0o600))
 	require.NoError(t, os.WriteFile(settings, fmt.Appendf(nil, `[databases]
-%s = host=%s port=%s dbname=%s user=%s
+%s = host=%s port=%s dbname=%s
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = %d
 unix_socket_dir =
-auth_type = any
+auth_type = plain
+auth_file = %s
 pool_mode = %s
 ignore_startup_parameters = extra_float_digits
-`, name, u.Hostname(), u.Port(), name, u.User.Username(), port, mode), 0o644))
+`, name, u.Hostname(), u.Port(), name, port, users, mode), 0o644))
 	args := []string{settings}
 	if os.Geteuid() == 0 { // which it refuses to run as
 		args = append(args, "--user", "postgres")
@@ -132,5 +136,5 @@ ignore_startup_parameters = extra_float_digits
 		}
 		return conn.Close() == nil
 	}, wide, 5*time.Millisecond)
-	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", u.User.Username(), addr, name)
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", u.User, addr, name)
 }

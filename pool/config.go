@@ -78,7 +78,7 @@ type Config struct {
 	// the borrower's goroutine: true has it pinged first, and replaced if the ping
 	// fails. A get that ends during the ping leaves it to the pool; TryGetConn waits
 	// for it, for a second at most. A connection just opened or pinged is not asked
-	// about. Default: none.
+	// about, unless Compat is CompatPgxpool. Default: none.
 	// The pool looks at the sockets of connections that have rested for a
 	// millisecond in any case; that needs no round trip.
 	ShouldPing func(ctx context.Context, params ShouldPingParams) bool
@@ -167,6 +167,11 @@ type Config struct {
 	// DirtyPolicy says what becomes of a connection that is put in a
 	// transaction. Default: Rollback.
 	DirtyPolicy DirtyPolicy
+
+	// Compat has the pool do as another does, in all of this at once: CompatPgxpool sets
+	// CancelPolicy, DirtyPolicy, and ShouldPing where that is nil. [Pool.Config] shows
+	// them as they are then. Default: CompatNone.
+	Compat Compat
 
 	// MaxLeaseTime is how long a connection may be held, under a key from the time it
 	// was bound: then it is closed under whoever uses it, and its place is free. The
@@ -270,6 +275,8 @@ func (c *Config) validate() error {
 		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "is no policy"}
 	case c.DirtyPolicy > CloseDirty:
 		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
+	case c.Compat > CompatPgxpool:
+		return &ConfigError{Field: "Compat", Value: c.Compat, Reason: "must be CompatNone or CompatPgxpool"}
 	}
 	for _, s := range []setting{
 		span("MaxConnLifetime", c.MaxConnLifetime, 0),

@@ -50,7 +50,7 @@ func values(config any) map[string]any {
 
 // A field that is added to Config has to be added to the tests too.
 func TestConfigTestsKnowEveryField(t *testing.T) {
-	known := []string{"KeepAlive", "TrackLeases", "OutagePolicy", "CancelPolicy", "DirtyPolicy"}
+	known := []string{"KeepAlive", "TrackLeases", "OutagePolicy", "CancelPolicy", "DirtyPolicy", "Compat"}
 	for _, s := range settings {
 		known = append(known, s.field)
 	}
@@ -83,6 +83,7 @@ func TestConfigOutOfRange(t *testing.T) {
 		{"OutagePolicy", "2", func(c *pool.Config) { c.OutagePolicy = 2 }},
 		{"CancelPolicy", "2", func(c *pool.Config) { c.CancelPolicy = 2 }},
 		{"DirtyPolicy", "2", func(c *pool.Config) { c.DirtyPolicy = 2 }},
+		{"Compat", "Compat(2)", func(c *pool.Config) { c.Compat = 2 }},
 		{"MinConns", "11", func(c *pool.Config) { c.MinConns = 11 }},
 		{"MinIdleConns", "11", func(c *pool.Config) { c.MinIdleConns = 11 }},
 		{"MaxIdleConns", "11", func(c *pool.Config) { c.MaxIdleConns = 11 }},

@@ -112,11 +112,13 @@ type allIdle struct{}
 
 // prepare decides about a connection that is about to be lent; see actor.Config.
 func (p *Pool) prepare(ctx context.Context, s *session, proven bool) (actor.Verdict, error) {
-	if ask := p.config.ShouldPing; ask != nil && !proven && ctx.Value(allIdle{}) == nil {
+	if ask := p.config.ShouldPing; ask != nil && p.asks(s, proven) && ctx.Value(allIdle{}) == nil {
 		if ask(ctx, ShouldPingParams{Conn: s.conn, IdleDuration: time.Since(s.rest)}) {
+			s.pinged = true
 			return actor.Check, nil // by a helper: giving up on it does not cost the connection
 		}
 	}
+	s.pinged = false
 	if p.prepareConn == nil {
 		return actor.Keep, nil
 	}
@@ -125,6 +127,12 @@ func (p *Pool) prepare(ctx context.Context, s *session, proven bool) (actor.Verd
 		return actor.Discard, err
 	}
 	return actor.Keep, err
+}
+
+// asks reports whether ShouldPing is to be asked about s. proven says that s was just
+// opened or pinged; pgxpool asks about one just opened, too.
+func (p *Pool) asks(s *session, proven bool) bool {
+	return !proven || p.config.Compat == CompatPgxpool && !s.pinged
 }
 
 // prepare returns PrepareConn, or a function that stands for it.

@@ -25,6 +25,7 @@ import (
 //   - pool_outage_policy: fail_fast or wait_for_server
 //   - pool_cancel_policy: cancel_query or close_conn
 //   - pool_dirty_policy: rollback or close_dirty
+//   - pool_compat: none or pgxpool
 //
 // Any other parameter that begins with pool_ is an error. Errors are
 // [*pgconn.ParseConfigError], for the pool's own parameters with a
@@ -101,6 +102,11 @@ var parameters = []parameter{
 			c.DirtyPolicy = CloseDirty
 		}
 	}, "rollback", "close_dirty")},
+	{"pool_compat", choice(func(c *Config, pgxpool bool) {
+		if pgxpool {
+			c.Compat = CompatPgxpool
+		}
+	}, CompatNone.String(), CompatPgxpool.String())},
 }
 
 type setter = func(c *Config, name, value string) (string, error)

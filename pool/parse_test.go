@@ -38,7 +38,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"MaxIdleConns": int32(0), "MaxWaiting": int32(0), "MaxConcurrentDials": int32(8),
 		"AcquireTimeout": time.Duration(0), "KeepAlive": false, "MaxLeaseTime": time.Duration(0), "TrackLeases": false,
-		"OutagePolicy": pool.FailFast, "CancelPolicy": pool.CancelQuery, "DirtyPolicy": pool.Rollback,
+		"OutagePolicy": pool.FailFast, "CancelPolicy": pool.CancelQuery, "DirtyPolicy": pool.Rollback, "Compat": pool.CompatNone,
 	}, own)
 	c := reflect.ValueOf(ours).Elem()
 	for _, f := range reflect.VisibleFields(c.Type()) {
@@ -80,6 +80,8 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_cancel_policy", "cancel_query", "CancelPolicy", pool.CancelQuery},
 		{"pool_dirty_policy", "close_dirty", "DirtyPolicy", pool.CloseDirty},
 		{"pool_dirty_policy", "rollback", "DirtyPolicy", pool.Rollback},
+		{"pool_compat", "pgxpool", "Compat", pool.CompatPgxpool},
+		{"pool_compat", "none", "Compat", pool.CompatNone},
 	} {
 		for _, connString := range []string{
 			fmt.Sprintf("host=h user=u application_name=mine %s=%s", k.param, k.value),
@@ -118,6 +120,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"pool_keep_alive=yes", "pool_keep_alive", "yes", "cannot parse pool_keep_alive", false},
 		{"pool_outage_policy=wait", "pool_outage_policy", "wait", "cannot parse pool_outage_policy", false},
 		{"pool_dirty_policy=''", "pool_dirty_policy", "", "cannot parse pool_dirty_policy", false},
+		{"pool_compat=pgx", "pool_compat", "pgx", "cannot parse pool_compat", false},
 	}
 	known := pgxpools(&pool.Config{})
 	for _, s := range settings {

@@ -64,6 +64,7 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	p.config.settle()
 	if alone {
 		p.alone, p.patience = make(chan struct{}, 1), keyed.NoWait
 	}
@@ -94,7 +95,7 @@ func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 		Clean:        func(ctx context.Context, s *session) error { return s.warn(s.clean(ctx)) },
 		Check:        func(ctx context.Context, s *session) error { return s.warn(s.check(ctx)) },
 		CleanTimeout: mendTime,
-		CheckTimeout: max(mendTime, c.PingTimeout),
+		CheckTimeout: c.pingLimit(),
 		Permanent:    permanent,
 		MaxOpen:      int(c.MaxConns),
 		MinOpen:      int(c.MinConns),

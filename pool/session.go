@@ -31,6 +31,7 @@ type session struct {
 	readOnly bool  // the server has refused a write
 	ended    bool  // a statement has found the connection closed
 	fault    error // why it has to be closed, if that is known
+	pinged   bool  // ShouldPing has had it pinged for the get under way
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection

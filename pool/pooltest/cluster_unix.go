@@ -16,11 +16,12 @@ import (
 //	socket/           the unix socket
 //	log               what initdb and postgres wrote
 //	tls.crt, tls.key  with WithTLS
-//	pgpass            a standby's, with WithScram: the password for its primary
+//	pgpass            a standby's: the password for its primary
 //
 // The folder itself is ours, only what is in it belongs to the server's account.
 type cluster struct {
 	cfg      *config
+	auth     authentication
 	binaries string
 	account  *account // nil: our own user
 	folder   string
@@ -47,6 +48,9 @@ func startPrivate(ctx context.Context, cfg *config) (*Server, error) {
 		return nil, err
 	}
 	if c.account, err = serverAccount(cfg.accounts); err != nil {
+		return nil, err
+	}
+	if c.auth, err = newAuthentication(ctx, cfg.password, c.program("initdb")); err != nil {
 		return nil, err
 	}
 	return newPrivate(ctx, c)
@@ -134,15 +138,16 @@ func (c *cluster) write(name, content string) error {
 }
 
 func (c *cluster) initdb(ctx context.Context) error {
-	args := []string{"-D", c.path("data"), "--username=postgres", "--auth=" + c.authentication(), "--encoding=UTF8", "--locale=C",
-		"--no-sync", "--wal-segsize=1"} // one megabyte: quicker to make and to remove
-	if c.cfg.password != "" {
-		if err := c.write("password", c.cfg.password+"\n"); err != nil {
-			return err
-		}
-		defer os.Remove(c.path("password"))
-		args = append(args, "--pwfile="+c.path("password"))
+	args := []string{"-D", c.path("data"), "--username=postgres", "--auth=" + c.auth.method, "--encoding=UTF8", "--locale=C",
+		"--no-sync", "--wal-segsize=1", // one megabyte: quicker to make and to remove
+		"--pwfile=" + c.path("password")}
+	for _, s := range c.auth.settings {
+		args = append(args, "-c", s.name+"="+s.value)
 	}
+	if err := c.write("password", c.auth.password+"\n"); err != nil {
+		return err
+	}
+	defer os.Remove(c.path("password"))
 	return c.run(ctx, (*process).end, "initdb", args...)
 }
 

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,6 +134,41 @@ func withDatabase(connString, name string) string {
 		query += "&dbname=" + name
 	}
 	return connString + "?" + query
+}
+
+// withoutPool returns connString, a URL or a list of key=value, without the parameters that begin with pool_: they are a pool's,
+// and a server refuses a connection that has them.
+func withoutPool(connString string) string {
+	scheme, rest, isURL := strings.Cut(connString, "://")
+	if !isURL || (scheme != "postgres" && scheme != "postgresql") {
+		return keyValue.ReplaceAllStringFunc(connString, func(setting string) string {
+			if strings.HasPrefix(strings.TrimSpace(setting), "pool_") {
+				return ""
+			}
+			return setting
+		})
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	query = dropParameters(query, func(name string) bool { return strings.HasPrefix(name, "pool_") })
+	if query != "" {
+		rest += "?" + query
+	}
+	return scheme + "://" + rest
+}
+
+// keyValue matches one of a list of key=value, with the space before it. A value may be quoted.
+var keyValue = regexp.MustCompile(`(?s)[ \t\n\r\v\f]*[^= \t\n\r\v\f]+[ \t\n\r\v\f]*=[ \t\n\r\v\f]*` +
+	`('([^'\\]|\\.)*'|([^ \t\n\r\v\f\\]|\\.)*)`)
+
+// dropParameters returns the query of a URL without those of its parameters whose name satisfies drop.
+func dropParameters(query string, drop func(name string) bool) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(parameter string) bool {
+		name, _, _ := strings.Cut(parameter, "=")
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+		return drop(name)
+	}), "&")
 }
 
 func randomName() string {

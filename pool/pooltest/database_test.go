@@ -134,6 +134,42 @@ func TestOpenWithoutDatabaseURL(t *testing.T) {
 	require.NoError(t, s.Restart(t.Context()))
 }
 
+// DATABASE_URL is often a pool's: what is a pool's must reach neither the server nor the test's connection string.
+func TestOpenWithAPoolsParameters(t *testing.T) {
+	private := start(t)
+	u, err := url.Parse(private.ConnString())
+	require.NoError(t, err)
+	password, _ := u.User.Password()
+	for _, given := range []string{
+		private.ConnString() + "&pool_max_conns=5&application_name=mine&pool_max_conn_lifetime=1h",
+		"host=127.0.0.1 pool_max_conns = 5 user=postgres sslmode=disable application_name=mine dbname=postgres port=" + u.Port() +
+			" pool_max_conn_lifetime='1h' password=" + password,
+	} {
+		t.Setenv("DATABASE_URL", given)
+		s, err := Open(t.Context())
+		require.NoError(t, err)
+		for _, connString := range []string{s.ConnString(), s.Database(t)} {
+			assert.Equal(t, "mine", ask[string](t, connect(t, connString), "SHOW application_name"))
+		}
+	}
+}
+
+func TestWithoutPool(t *testing.T) {
+	for _, test := range []struct{ connString, want string }{
+		{"postgres://u:p@h:1/d?pool_max_conns=5", "postgres://u:p@h:1/d"},
+		{"postgresql://h1:1,h2:2/d?a=b&pool%5Fmax_conns=5&c=d", "postgresql://h1:1,h2:2/d?a=b&c=d"},
+		{"postgres://pool_u:pool_p@pool_h/pool_d?a=pool_max_conns", "postgres://pool_u:pool_p@pool_h/pool_d?a=pool_max_conns"},
+		{"postgres://h", "postgres://h"},
+		{"host=h pool_max_conns=5 dbname=d", "host=h dbname=d"},
+		{"pool_max_conns\n=\t5 host=h pool_keep_alive= true ", " host=h "},
+		{`host=h password='it\'s pool_a=b' pool_x='a b' user=pool_y`, `host=h password='it\'s pool_a=b' user=pool_y`},
+		{`password=a\ pool_a=b`, `password=a\ pool_a=b`},
+		{"nonsense", "nonsense"},
+	} {
+		assert.Equal(t, test.want, withoutPool(test.connString))
+	}
+}
+
 func TestWithDatabase(t *testing.T) {
 	for _, test := range []struct{ connString, want string }{
 		{"postgres://u:p@h:1/old?sslmode=disable", "postgres://u:p@h:1/db?sslmode=disable"},

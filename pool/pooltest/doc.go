@@ -60,8 +60,15 @@
 //
 // # What it is not
 //
-// It is not durable (fsync is off), and unless [WithScram] is given it trusts whoever can connect to the loopback interface,
-// as superuser. On a machine shared with people you do not trust, use WithScram.
+// It is not durable (fsync is off).
+//
+// # Who may connect
+//
+// Whoever has the password, which is random unless [WithScram] chooses it: a superuser of PostgreSQL can run programs as the
+// server's account, and the loopback interface is open to every user of the machine. The connection strings have the password.
+// It is in no argument and in no environment, and in files only while initdb reads it, and for a standby as long as that
+// lives; they belong to the server's account and nobody else can read them. To check the password costs a connect some tenths of
+// a millisecond. Roles that a test makes need a password too, if they are to connect.
 //
 // # Concurrency
 //

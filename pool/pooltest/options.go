@@ -14,7 +14,7 @@ type Option func(*config) error
 
 type config struct {
 	allowInstall bool
-	password     string // empty: trust
+	password     string // of WithScram; empty: a private server makes one up
 	tls          bool
 	settings     []setting
 	log          io.Writer // nil: only the file in the cluster's folder
@@ -60,8 +60,9 @@ func AllowInstall() Option {
 	}
 }
 
-// WithScram demands a password (scram-sha-256) of every connection, by TCP and by socket; the connection strings contain it.
-// The password may not be empty or contain a line break or NUL. Without this option the server trusts every connection.
+// WithScram chooses the password that every connection needs, by TCP and by socket, and has it checked as a server in production
+// does (scram-sha-256, with PostgreSQL's number of iterations); the connection strings contain it. The password may not be empty
+// or contain a line break or NUL. Without this option it is random, and the check costs next to nothing.
 func WithScram(password string) Option {
 	return func(cfg *config) error {
 		switch {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,62 @@ func TestWithScram(t *testing.T) {
 	stored := ask[string](t, connect(t, s.ConnString()), "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'")
 	assert.True(t, strings.HasPrefix(stored, "SCRAM-SHA-256$"), stored)
 	assert.NoFileExists(t, s.engine.(*cluster).path("password"))
+}
+
+// Another user of the machine can reach the port, but knows no password. To check ours is cheap: the server keeps it in a form
+// that takes no time to compare with.
+func TestRandomPassword(t *testing.T) {
+	s := start(t)
+	config, err := pgx.ParseConfig(s.ConnString())
+	require.NoError(t, err)
+	random := config.Password
+	require.Len(t, random, 26)
+	for _, connString := range []string{s.ConnString(), s.SocketConnString(), s.Database(t), s.Proxy(t).ConnString()} {
+		conn := connect(t, connString)
+		config := conn.Config()
+		assert.Equal(t, random, config.Password)
+		for _, password := range []string{"", "wrong"} {
+			config.Password = password
+			_, err := pgx.ConnectConfig(t.Context(), config)
+			assert.Contains(t, []string{"28P01", "28000"}, sqlState(err), "%v", err)
+		}
+	}
+	stored := ask[string](t, connect(t, s.ConnString()), "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'")
+	assert.Regexp(t, `^(md5|SCRAM-SHA-256\$1:)`, stored)
+
+	c := s.engine.(*cluster)
+	require.NoError(t, filepath.WalkDir(c.folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil // the server's files come and go
+		}
+		if content, err := os.ReadFile(path); err == nil {
+			assert.NotContains(t, string(content), random, path)
+		}
+		return nil
+	}))
+	assert.NotContains(t, strings.Join(c.running.cmd.Args, " "), random)
+	assert.NotContains(t, strings.Join(c.running.cmd.Env, " "), random)
+}
+
+func TestAuthenticationByVersion(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "initdb")
+	for version, want := range map[string]authentication{
+		"15.18 (Debian 15.18-0+deb12u1)": {method: "md5"},
+		"16beta1":                        {method: "scram-sha-256", settings: []setting{{"scram_iterations", "1"}}},
+		"18.4":                           {method: "scram-sha-256", settings: []setting{{"scram_iterations", "1"}}},
+	} {
+		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho 'initdb (PostgreSQL) "+version+"'\n"), 0o700))
+		got, err := newAuthentication(t.Context(), "", program)
+		require.NoError(t, err)
+		assert.Len(t, got.password, 26)
+		got.password = ""
+		assert.Equal(t, want, got)
+	}
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho no library\nexit 3\n"), 0o700))
+	_, err := newAuthentication(t.Context(), "", program)
+	var failed *ProgramError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, "no library", failed.Log)
 }
 
 func TestWithTLS(t *testing.T) {

@@ -3,7 +3,6 @@ package pooltest
 import (
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,11 +47,10 @@ func withAddress(connString, addr string) string {
 	if hasPath {
 		connString += "/" + path
 	}
-	parameters := slices.DeleteFunc(strings.Split(query, "&"), func(parameter string) bool { // these win over the authority
-		name, _, _ := strings.Cut(parameter, "=")
+	query = dropParameters(query, func(name string) bool { // these win over the authority
 		return name == "host" || name == "hostaddr" || name == "port"
 	})
-	if query = strings.Join(parameters, "&"); !hasQuery || query == "" {
+	if !hasQuery || query == "" {
 		return connString
 	}
 	return connString + "?" + query

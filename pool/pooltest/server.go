@@ -51,8 +51,9 @@ func Start(ctx context.Context, opts ...Option) (*Server, error) {
 }
 
 // Open returns the server that the environment variable DATABASE_URL names, after connecting to it once, or else is [Start].
-// DATABASE_URL must be a connection string that pgx accepts, of a user who may create databases if [Server.CreateDatabase] is
-// to work. WithScram, WithTLS and WithSetting cannot be honoured then and give an [*OptionError]; a test that depends on them
+// DATABASE_URL must be a connection string that pgx or a pool of pgx's kind accepts, of a user who may create databases if
+// [Server.CreateDatabase] is to work. Its parameters that begin with pool_ are left out, so that the connection strings of
+// pooltest are good for a single connection too. WithScram, WithTLS and WithSetting cannot be honoured then and give an [*OptionError]; a test that depends on them
 // needs Start.
 func Open(ctx context.Context, opts ...Option) (*Server, error) {
 	cfg, err := newConfig(opts)
@@ -67,7 +68,7 @@ func Open(ctx context.Context, opts ...Option) (*Server, error) {
 		return nil, &OptionError{cfg.privateOnly[0], "…", "cannot be applied to the server that DATABASE_URL names; use Start"}
 	}
 	s := newServer(nil)
-	s.tcp = external
+	s.tcp = withoutPool(external)
 	if err := s.administer(ctx, func(*pgx.Conn) error { return nil }); err != nil {
 		return nil, fmt.Errorf("pooltest: DATABASE_URL: %w", err)
 	}
@@ -81,7 +82,7 @@ func newServer(e engine) *Server {
 }
 
 // ConnString returns a connection string in URL form for the database postgres, by TCP and as superuser; for an external
-// server it is DATABASE_URL as it stands. It stays the same for life, through Stop and Restart. [WithScram] and [WithTLS] say
+// server it is DATABASE_URL without a pool's parameters. It stays the same for life, through Stop and Restart. [WithScram] and [WithTLS] say
 // what they add.
 func (s *Server) ConnString() string { return s.tcp }
 

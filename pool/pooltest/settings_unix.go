@@ -58,17 +58,10 @@ func (c *cluster) access() string {
 	}
 	var text strings.Builder
 	for _, database := range []string{"all", "replication"} {
-		fmt.Fprintf(&text, "local %s all %s\n", database, c.authentication())
-		fmt.Fprintf(&text, "%s %s all 127.0.0.1/32 %s\n", host, database, c.authentication())
+		fmt.Fprintf(&text, "local %s all %s\n", database, c.auth.method)
+		fmt.Fprintf(&text, "%s %s all 127.0.0.1/32 %s\n", host, database, c.auth.method)
 	}
 	return text.String()
-}
-
-func (c *cluster) authentication() string {
-	if c.cfg.password != "" {
-		return "scram-sha-256"
-	}
-	return "trust"
 }
 
 func (c *cluster) writeCertificate() error {
@@ -80,10 +73,7 @@ func (c *cluster) writeCertificate() error {
 }
 
 func (c *cluster) connStrings() (tcp, socket string) {
-	login := url.User("postgres")
-	if c.cfg.password != "" {
-		login = url.UserPassword("postgres", c.cfg.password)
-	}
+	login := url.UserPassword("postgres", c.auth.password)
 	query := url.Values{"sslmode": {"disable"}}
 	if c.cfg.tls {
 		query = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {c.path("tls.crt")}}

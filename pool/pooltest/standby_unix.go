@@ -20,8 +20,8 @@ func (c *cluster) standby(ctx context.Context, cfg *config) (*Server, error) {
 	if err := c.keepForStandby(); err != nil {
 		return nil, err
 	}
-	cfg.password, cfg.tls, cfg.accounts = c.cfg.password, c.cfg.tls, c.cfg.accounts
-	return newPrivate(ctx, &cluster{cfg: cfg, binaries: c.binaries, account: c.account, primary: c})
+	cfg.tls, cfg.accounts = c.cfg.tls, c.cfg.accounts
+	return newPrivate(ctx, &cluster{cfg: cfg, auth: c.auth, binaries: c.binaries, account: c.account, primary: c})
 }
 
 // keepForStandby makes the server keep some of its log for standbys that are away. Segments are small here, and by default five
@@ -41,11 +41,10 @@ func (c *cluster) keepForStandby() error {
 
 // baseBackup copies the primary's data folder.
 func (c *cluster) baseBackup(ctx context.Context) error {
-	if c.cfg.password != "" { // in a file, as a command line can be seen by everyone
-		entry := "*:*:*:postgres:" + strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(c.cfg.password) + "\n"
-		if err := c.write("pgpass", entry); err != nil {
-			return err
-		}
+	// The password goes through a file, as a command line can be seen by everyone.
+	entry := "*:*:*:postgres:" + strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(c.auth.password) + "\n"
+	if err := c.write("pgpass", entry); err != nil {
+		return err
 	}
 	// It has no shared memory, but a child that would go on without it for a while.
 	return c.run(ctx, (*process).kill, "pg_basebackup", "-d", c.primaryInfo(), "-D", c.path("data"), "--wal-method=stream",
@@ -79,11 +78,8 @@ func (c *cluster) follow() error {
 // primaryInfo is how to connect to the primary: by socket, which is never TLS.
 func (c *cluster) primaryInfo() string {
 	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	info := fmt.Sprintf("host='%s' port=%d user=postgres", quote.Replace(c.primary.path("socket")), c.primary.port)
-	if c.cfg.password != "" {
-		info += " passfile='" + quote.Replace(c.path("pgpass")) + "'"
-	}
-	return info
+	return fmt.Sprintf("host='%s' port=%d user=postgres passfile='%s'", quote.Replace(c.primary.path("socket")), c.primary.port,
+		quote.Replace(c.path("pgpass")))
 }
 
 // promote does what pg_ctl does, which as a second program at a time would be one that the watchdog does not know.
