@@ -176,6 +176,10 @@ type Config[R any] struct {
 	// of it is waited. Zero: 10 ms and 200 ms.
 	BackoffMin, BackoffMax time.Duration
 
+	// ReconnectTimeout is how long an outage lasts when OnEvent is told that it does, by an
+	// EventOutageLasts; once an outage. Zero: it is not told.
+	ReconnectTimeout time.Duration
+
 	// OpenTimeout ends the context of an Open. Zero: 2 minutes.
 	OpenTimeout time.Duration
 
@@ -292,6 +296,7 @@ func (c *Config[R]) validate() error {
 		{c.LookAfter < 0, "LookAfter", c.LookAfter, "must not be negative"},
 		{c.BackoffMin < 0, "BackoffMin", c.BackoffMin, "must not be negative"},
 		{c.BackoffMax < 0, "BackoffMax", c.BackoffMax, "must not be negative"},
+		{c.ReconnectTimeout < 0, "ReconnectTimeout", c.ReconnectTimeout, "must not be negative"},
 		{c.OpenTimeout < 0, "OpenTimeout", c.OpenTimeout, "must not be negative"},
 		{c.CleanTimeout < 0, "CleanTimeout", c.CleanTimeout, "must not be negative"},
 		{c.CheckTimeout < 0, "CheckTimeout", c.CheckTimeout, "must not be negative"},
@@ -325,6 +330,7 @@ func (c Config[R]) withDefaults() Config[R] {
 		{&c.CheckTimeout, 5 * time.Second},
 		{&c.CloseGrace, 250 * time.Millisecond},
 		{&c.CheckPeriod, time.Minute},
+		{&c.ReconnectTimeout, 0},
 		{&c.MaxAge, 0},
 		{&c.AgeJitter, 0},
 		{&c.MaxRest, 0},

@@ -78,8 +78,8 @@ var plainError = reflect.TypeOf(errors.New(""))
 
 // A WaitError is returned by a get whose context, or GetTimeout, ended while it
 // waited, and by Pause and Ready. errors.Is finds the context's error (and its cause, see
-// context.WithCancelCause) or ErrTimeout, and ErrExhausted, ErrUnavailable or
-// ErrPaused.
+// context.WithCancelCause) or ErrTimeout, and, but for CheckIdle, ErrExhausted,
+// ErrUnavailable or ErrPaused.
 type WaitError struct {
 	Err    error         // what ended the wait: the context's error, or ErrTimeout
 	Cause  error         // what it waited for: ErrExhausted, ErrPaused, or an error that is ErrUnavailable

@@ -18,7 +18,7 @@ type Event struct {
 	Err    error         // what went wrong, nil if nothing did
 	Lease  *LeaseInfo    // of EventRevoked and EventLeaked: the lease, with Track its holder
 	N      int           // a number, see the kinds
-	Lasted time.Duration // of EventOutageEnded: since EventOutageBegan
+	Lasted time.Duration // of EventOutageEnded and EventOutageLasts: since EventOutageBegan
 }
 
 // An EventKind says what happened.
@@ -62,6 +62,9 @@ const (
 	// EventOutageEnded: a resource was opened, or has lasted, or Reset or Resume asked for a
 	// fresh start. N is how many Opens have failed since it began.
 	EventOutageEnded = core.EventOutageEnded
+	// EventOutageLasts: an outage has lasted for ReconnectTimeout. N is how many Opens have
+	// failed since it began, Err the last failure.
+	EventOutageLasts = core.EventOutageLasts
 	// EventClosing: CloseAll has begun.
 	EventClosing = core.EventClosing
 	// EventDropped: N events before the next one were not told, since OnEvent was too
@@ -109,7 +112,7 @@ func (l *loop[R]) Tell(e core.Event) {
 	switch {
 	case e.Kind == EventOutageBegan:
 		l.outageBegan = l.clock
-	case e.Kind == EventOutageEnded:
+	case e.Kind == EventOutageEnded || e.Kind == EventOutageLasts:
 		p.Lasted = l.clock - l.outageBegan
 	case e.Kind == EventRevoked:
 		p.Lease = l.info(of[R](e.Slot), e.Held)

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/pgactor/pgactor/actor/internal/core"
@@ -17,7 +18,28 @@ func (s *Supervisor[R]) Reset() error { return s.change((*core.Machine).Reset) }
 // error is a [*WaitError]. If Open fails it returns with ErrUnavailable that wraps the
 // failure (see [OutagePolicy]). The other error is ErrClosed.
 func (s *Supervisor[R]) Ready(ctx context.Context) error {
-	return s.waitFor(ctx, core.Filled, (*core.Machine).Ready)
+	return s.waitFor(ctx, core.Filled, func(m *core.Machine, _ time.Duration, w *core.Waiter) { m.Ready(w) })
+}
+
+// WaitReady blocks until MinOpen and MinIdle resources are open, or until ctx ends: then
+// the error is a [*WaitError] that wraps the last failure of Open. Whatever the
+// [OutagePolicy], Open is tried again after each backoff; only a failure that is permanent
+// (see [Config].Permanent), and comes after the call, is ErrUnavailable at once. The other
+// error is ErrClosed.
+func (s *Supervisor[R]) WaitReady(ctx context.Context) error {
+	return s.waitFor(ctx, core.Filled, func(m *core.Machine, _ time.Duration, w *core.Waiter) {
+		w.Patient = true
+		m.Ready(w)
+	})
+}
+
+// CheckIdle has Config.Check called for every resource that is idle now, one after the
+// other, so that borrowers find the others meanwhile. What fails is closed, and replaced up
+// to the minimums. It blocks until all that are still idle have been checked, or until ctx
+// ends: then the error is a [*WaitError], and the checks go on. In a pause it waits for the
+// end of that. The other error is ErrClosed. Without Config.Check it does nothing.
+func (s *Supervisor[R]) CheckIdle(ctx context.Context) error {
+	return s.waitFor(ctx, core.Checked, (*core.Machine).CheckIdle)
 }
 
 // Pause stops lending and blocks until nothing is lent. A get then waits until Resume,
@@ -26,7 +48,7 @@ func (s *Supervisor[R]) Ready(ctx context.Context) error {
 // pause has had no effect, unless another one is in force. Other errors: ErrResumed if
 // Resume came first, ErrClosed.
 func (s *Supervisor[R]) Pause(ctx context.Context) error {
-	return s.waitFor(ctx, core.Quiet, (*core.Machine).Pause)
+	return s.waitFor(ctx, core.Quiet, func(m *core.Machine, _ time.Duration, w *core.Waiter) { m.Pause(w) })
 }
 
 // Resume ends a pause; the gets that wait are served. Without a pause it does nothing. It
@@ -67,7 +89,7 @@ func (s *Supervisor[R]) change(f func(*core.Machine)) error {
 }
 
 // waitFor waits for a condition.
-func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin func(*core.Machine, *core.Waiter)) error {
+func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin func(*core.Machine, time.Duration, *core.Waiter)) error {
 	began := s.now()
 	if ctx.Err() != nil { // say what the call would have waited for
 		now, ok := ask(s, func(l *loop[R], _ time.Duration) stance {
@@ -83,7 +105,7 @@ func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin fun
 	}
 	done := make(chan error, 1)
 	w := &core.Waiter{For: c, Body: done}
-	if !s.post(func(l *loop[R], _ time.Duration) { begin(l.machine, w) }) {
+	if !s.post(func(l *loop[R], now time.Duration) { begin(l.machine, now, w) }) {
 		return ErrClosed
 	}
 	select {
@@ -111,6 +133,9 @@ type stance struct {
 	standing standing
 }
 
+// errChecking is what a CheckIdle has waited for in vain.
+var errChecking = errors.New("not all that is idle has been checked")
+
 // lastAnswer is the answer that was given before the supervisor ended.
 func (s *Supervisor[R]) lastAnswer(done <-chan error) error {
 	select {
@@ -124,11 +149,13 @@ func (s *Supervisor[R]) lastAnswer(done <-chan error) error {
 // waitedInVain is the error of a wait for a condition that the end of ctx has ended.
 func (s *Supervisor[R]) waitedInVain(ctx context.Context, c core.Condition, began time.Duration, now stance) error {
 	e := &WaitError{Err: contextError(ctx), Cause: ErrExhausted, Waited: s.now() - began, Shortage: now.shortage}
-	if c == core.Filled {
+	switch {
+	case c != core.Quiet && now.standing.paused:
+		e.Cause = ErrPaused
+	case c == core.Filled:
 		e.Cause = unavailable(now.standing.err)
-		if now.standing.paused {
-			e.Cause = ErrPaused
-		}
+	case c == core.Checked:
+		e.Cause = errChecking
 	}
 	return s.reportVain(e)
 }

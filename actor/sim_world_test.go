@@ -725,7 +725,14 @@ func (w *world) govern() {
 	case r < 95:
 		c.do(func() { w.s.Leases() })
 	default:
-		c.do(func() { _ = w.s.Ready(ctx) })
+		call := w.s.Ready
+		switch w.n(3) {
+		case 0:
+			call = w.s.WaitReady
+		case 1:
+			call = w.s.CheckIdle
+		}
+		c.do(func() { _ = call(ctx) })
 	}
 }
 

@@ -168,7 +168,7 @@ func (c *Config[R]) coreConfig() core.Config {
 		MaxOpen: c.MaxOpen, MinOpen: c.MinOpen, MinIdle: c.MinIdle, MaxIdle: c.mostIdle(),
 		MaxAge: c.MaxAge, AgeJitter: c.AgeJitter, MaxRest: c.MaxRest, CheckPeriod: c.CheckPeriod,
 		MaxLease: c.MaxLease, MaxWaiting: c.MaxWaiting, MaxDials: c.MaxDials,
-		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax,
+		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, ReconnectTimeout: c.ReconnectTimeout,
 		OpenTimeout: c.OpenTimeout, CleanTimeout: c.CleanTimeout, CheckTimeout: c.CheckTimeout, CloseGrace: c.CloseGrace,
 		WaitForServer: c.Outage == WaitForServer, KeepAlive: c.KeepAlive,
 		Look: c.Look != nil, Clean: c.Clean != nil, Check: c.Check != nil,

@@ -159,6 +159,16 @@ type Config struct {
 	// Default: FailFast.
 	OutagePolicy OutagePolicy
 
+	// BackoffMin and BackoffMax bound the pause after a failed connect: it doubles with each
+	// failure in a row from the one to the other, and a random part of it is waited.
+	// BackoffMin must not be more than BackoffMax. Zero: 10 ms and 200 ms. Default: 0.
+	BackoffMin, BackoffMax time.Duration
+
+	// ReconnectTimeout is how long an outage lasts when OnEvent is told that it does, by an
+	// EventOutageLasts, for instance to raise an alarm or to end the program. The pool goes
+	// on trying. Zero: it is not told. Default: 0.
+	ReconnectTimeout time.Duration
+
 	// CancelPolicy says what becomes of a connection whose statement's context ends.
 	// A BuildContextWatcherHandler that was set in ConnConfig is left alone.
 	// Default: CancelQuery.
@@ -285,6 +295,9 @@ func (c *Config) validate() error {
 		span("PingTimeout", c.PingTimeout, 0),
 		span("AcquireTimeout", c.AcquireTimeout, 0),
 		span("MaxLeaseTime", c.MaxLeaseTime, 0),
+		span("BackoffMin", c.BackoffMin, 0),
+		span("BackoffMax", c.BackoffMax, 0),
+		span("ReconnectTimeout", c.ReconnectTimeout, 0),
 		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
 		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, 0),
 		number("MaxWaiting", c.MaxWaiting, 0),

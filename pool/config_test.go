@@ -33,6 +33,9 @@ var settings = []struct {
 	{"PingTimeout", "pool_ping_timeout", 0},
 	{"AcquireTimeout", "pool_acquire_timeout", 0},
 	{"MaxLeaseTime", "pool_max_lease_time", 0},
+	{"BackoffMin", "pool_backoff_min", 0},
+	{"BackoffMax", "pool_backoff_max", 0},
+	{"ReconnectTimeout", "pool_reconnect_timeout", 0},
 }
 
 // values are the fields of a Config, ours or pgxpool's, that can be compared, as
@@ -86,6 +89,8 @@ func TestConfigOutOfRange(t *testing.T) {
 		{"Compat", "Compat(2)", func(c *pool.Config) { c.Compat = 2 }},
 		{"MinConns", "11", func(c *pool.Config) { c.MinConns = 11 }},
 		{"MinIdleConns", "11", func(c *pool.Config) { c.MinIdleConns = 11 }},
+		{"BackoffMin", "201ms", func(c *pool.Config) { c.BackoffMin = 201 * time.Millisecond }},
+		{"BackoffMin", "2s", func(c *pool.Config) { c.BackoffMin, c.BackoffMax = 2*time.Second, time.Second }},
 		{"MaxIdleConns", "11", func(c *pool.Config) { c.MaxIdleConns = 11 }},
 		{"MaxIdleConns", "3", func(c *pool.Config) { c.MaxIdleConns, c.MinConns = 3, 4 }},
 		{"MaxIdleConns", "3", func(c *pool.Config) { c.MaxIdleConns, c.MinIdleConns = 3, 4 }},
@@ -135,6 +140,8 @@ func TestConfigLimits(t *testing.T) {
 		switch s.field {
 		case "MinConns", "MinIdleConns", "MaxIdleConns":
 			accept("most "+s.field, func(c *pool.Config) { set(c, s.field, int64(c.MaxConns)) })
+		case "BackoffMin":
+			accept("most "+s.field, func(c *pool.Config) { c.BackoffMin = 200 * time.Millisecond })
 		default:
 			accept("most "+s.field, func(c *pool.Config) {
 				most := int64(math.MaxInt64)

@@ -31,6 +31,7 @@ const (
 	EventReset       = actor.EventReset       // what is open is old
 	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before, or connections do not last
 	EventOutageEnded = actor.EventOutageEnded // it has Lasted, and N connects have failed
+	EventOutageLasts = actor.EventOutageLasts // it has Lasted for ReconnectTimeout; N connects have failed, Err is the last failure
 	EventClosing     = actor.EventClosing     // CloseAll has begun
 	EventDropped     = actor.EventDropped     // N events before the next were not told: OnEvent was too slow
 	EventEnded       = actor.EventEnded       // the last event

@@ -36,7 +36,7 @@ func LogEvents(l *slog.Logger) func(Event) {
 
 func levelOf(e Event) slog.Level {
 	switch e.Kind {
-	case EventOutageBegan:
+	case EventOutageBegan, EventOutageLasts:
 		return slog.LevelError
 	case EventRevoked, EventLeaked, EventDropped:
 		return slog.LevelWarn

@@ -4,11 +4,19 @@ import "context"
 
 // What an operator does to a pool at work.
 
-// WaitReady blocks until MinConns and MinIdleConns connections are open, or
-// until ctx ends: then the error is a [*WaitError]. If the server cannot be
-// reached it returns with ErrUnavailable, which wraps the failure; under
-// WaitForServer it goes on waiting. The other error is ErrClosed.
-func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.Ready(ctx) }
+// WaitReady blocks until MinConns and MinIdleConns connections are open, or until ctx ends:
+// then the error is a [*WaitError] that wraps the last failure to connect. While the server
+// cannot be reached it goes on trying, under either OutagePolicy. A failure that time does
+// not heal, such as a wrong password, is ErrUnavailable at once if it comes after the call.
+// The other error is ErrClosed.
+func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.WaitReady(ctx) }
+
+// Check pings every connection that is idle now, one after the other, so that borrowers
+// find the others meanwhile. Those that do not answer within PingTimeout (5 seconds without)
+// are closed, and replaced up to MinConns and MinIdleConns. It blocks until all that are
+// still idle have been pinged, or until ctx ends: then the error is a [*WaitError], and the
+// pings go on. In a pause it waits for Resume. The other error is ErrClosed.
+func (p *Pool) Check(ctx context.Context) error { return p.desk.CheckIdle(ctx) }
 
 // Resize sets MinConns and MaxConns anew, and returns at once. Growing serves
 // those who wait. Shrinking closes what is idle and too many now, and what is put

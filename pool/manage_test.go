@@ -2,6 +2,8 @@ package pool_test
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +84,89 @@ func TestKeepNone(t *testing.T) {
 		require.ErrorAs(t, err, &bad)
 		require.Equal(t, "MaxIdleConns", bad.Field)
 	}
+}
+
+// WaitReady goes on trying, and fails at once where trying does not help. A failure from
+// before the call is not its error.
+func TestWaitReadyInAnOutage(t *testing.T) {
+	noRoute := errors.New("no route")
+	var down atomic.Bool
+	down.Store(true)
+	lasts := make(chan pool.Event, 10)
+	a := newAdmin(t)
+	config, err := pool.ParseConfig(a.url)
+	require.NoError(t, err)
+	config.MinConns, config.BackoffMin, config.BackoffMax = 1, time.Millisecond, 2*time.Millisecond
+	config.ReconnectTimeout = 2 * time.Millisecond
+	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+		if down.Load() {
+			return noRoute
+		}
+		return nil
+	}
+	config.OnEvent = func(e pool.Event) {
+		if e.Kind == pool.EventOutageLasts {
+			lasts <- e
+		}
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	wait := func(ctx context.Context) <-chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- p.WaitReady(ctx) }()
+		return ended
+	}
+	ended := wait(background(t))
+	e := <-lasts
+	require.ErrorIs(t, e.Err, noRoute)
+	require.GreaterOrEqual(t, e.Lasted, config.ReconnectTimeout)
+	down.Store(false)
+	require.NoError(t, <-ended)
+
+	down.Store(true)
+	require.NoError(t, p.Resize(2, 2))
+	ctx, cancel := context.WithCancel(background(t))
+	ended = wait(ctx)
+	<-lasts
+	cancel()
+	err = <-ended
+	var vain *pool.WaitError
+	require.ErrorAs(t, err, &vain)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, noRoute)
+	down.Store(false)
+	require.NoError(t, p.WaitReady(background(t)))
+}
+
+// Check finds those that have died at rest, and those that answer no ping, and keeps the
+// minimum.
+func TestCheck(t *testing.T) {
+	p, a := configured(t, func(c *pool.Config) { c.MinConns, c.MaxConns = 3, 3 })
+	require.NoError(t, p.WaitReady(background(t)))
+	require.NoError(t, p.Check(background(t)))
+	require.EqualValues(t, 3, p.Stat().NewConnsCount())
+	lent := get(t, p)
+	other := get(t, p)
+	dies := pid(other)
+	other.Release()
+	a.terminate(dies)
+	require.NoError(t, p.Check(background(t)))
+	require.NoError(t, p.WaitReady(background(t)))
+	require.GreaterOrEqual(t, p.Stat().NewConnsCount(), int64(4))
+	require.NoError(t, lent.Ping(background(t)), "it was lent")
+	lent.Release()
+
+	require.NoError(t, p.Pause(background(t)))
+	ctx, cancel := context.WithCancel(background(t))
+	ended := make(chan error)
+	go func() { ended <- p.Check(ctx) }()
+	cancel()
+	err := <-ended
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, p.Resume())
+	require.NoError(t, p.CloseAll(background(t)))
+	require.ErrorIs(t, p.Check(background(t)), pool.ErrClosed)
 }
 
 func TestMaxConnLifetime(t *testing.T) {

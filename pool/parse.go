@@ -20,7 +20,7 @@ import (
 //   - durations such as 1h30m, of 0 or at least 100us: pool_max_conn_lifetime,
 //     pool_max_conn_lifetime_jitter, pool_max_conn_idle_time,
 //     pool_health_check_period, pool_ping_timeout, pool_acquire_timeout,
-//     pool_max_lease_time
+//     pool_max_lease_time, pool_backoff_min, pool_backoff_max, pool_reconnect_timeout
 //   - pool_keep_alive, pool_track_leases: true or false
 //   - pool_outage_policy: fail_fast or wait_for_server
 //   - pool_cancel_policy: cancel_query or close_conn
@@ -85,6 +85,9 @@ var parameters = []parameter{
 	{"pool_ping_timeout", duration(0, func(c *Config) *time.Duration { return &c.PingTimeout })},
 	{"pool_acquire_timeout", duration(0, func(c *Config) *time.Duration { return &c.AcquireTimeout })},
 	{"pool_max_lease_time", duration(0, func(c *Config) *time.Duration { return &c.MaxLeaseTime })},
+	{"pool_backoff_min", duration(0, func(c *Config) *time.Duration { return &c.BackoffMin })},
+	{"pool_backoff_max", duration(0, func(c *Config) *time.Duration { return &c.BackoffMax })},
+	{"pool_reconnect_timeout", duration(0, func(c *Config) *time.Duration { return &c.ReconnectTimeout })},
 	{"pool_track_leases", choice(func(c *Config, track bool) { c.TrackLeases = track }, "false", "true")},
 	{"pool_keep_alive", choice(func(c *Config, keep bool) { c.KeepAlive = keep }, "false", "true")},
 	{"pool_outage_policy", choice(func(c *Config, wait bool) {

@@ -37,6 +37,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	}
 	require.Equal(t, map[string]any{
 		"MaxIdleConns": int32(0), "MaxWaiting": int32(0), "MaxConcurrentDials": int32(8),
+		"BackoffMin": time.Duration(0), "BackoffMax": time.Duration(0), "ReconnectTimeout": time.Duration(0),
 		"AcquireTimeout": time.Duration(0), "KeepAlive": false, "MaxLeaseTime": time.Duration(0), "TrackLeases": false,
 		"OutagePolicy": pool.FailFast, "CancelPolicy": pool.CancelQuery, "DirtyPolicy": pool.Rollback, "Compat": pool.CompatNone,
 	}, own)
@@ -70,6 +71,9 @@ func TestParseConfigSetsItsField(t *testing.T) {
 		{"pool_ping_timeout", "2s", "PingTimeout", 2 * time.Second},
 		{"pool_acquire_timeout", "1.5s", "AcquireTimeout", 1500 * time.Millisecond},
 		{"pool_max_lease_time", "90s", "MaxLeaseTime", 90 * time.Second},
+		{"pool_backoff_min", "20ms", "BackoffMin", 20 * time.Millisecond},
+		{"pool_backoff_max", "5s", "BackoffMax", 5 * time.Second},
+		{"pool_reconnect_timeout", "5m", "ReconnectTimeout", 5 * time.Minute},
 		{"pool_track_leases", "true", "TrackLeases", true},
 		{"pool_track_leases", "false", "TrackLeases", false},
 		{"pool_keep_alive", "true", "KeepAlive", true},

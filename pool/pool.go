@@ -118,7 +118,10 @@ func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 			<-started
 			p.complete(leases)
 		},
-		OnEvent: c.OnEvent,
+		BackoffMin:       c.BackoffMin,
+		BackoffMax:       c.BackoffMax,
+		ReconnectTimeout: c.ReconnectTimeout,
+		OnEvent:          c.OnEvent,
 	}
 	if c.ShouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare

@@ -4,8 +4,11 @@ import "time"
 
 // A Waiter waits for a condition, not for a resource.
 type Waiter struct {
-	For  Condition
-	Body any // the caller's own record
+	For     Condition
+	Patient bool // for Filled: only a failure to open that is permanent, and new, ends the wait
+	Body    any  // the caller's own record
+
+	epoch uint64 // of the outage when the wait began
 }
 
 // Condition is what a Waiter waits for.
@@ -14,6 +17,8 @@ type Condition uint8
 const (
 	// Filled: MinOpen and MinIdle resources are open.
 	Filled Condition = iota
+	// Checked: what was idle when the wait began has been checked, or is no longer idle.
+	Checked
 	// Quiet: nothing is lent, and nothing will be until Resume.
 	Quiet
 	// Ended: everything is closed, or the grace for that is over.
@@ -48,7 +53,21 @@ func (m *Machine) Ready(w *Waiter) {
 		m.conclude(w, Refused, nil)
 		return
 	}
+	w.epoch = m.outage.epoch
 	m.ready = append(m.ready, w)
+}
+
+// CheckIdle has every idle resource checked, as a suspicion does, and w answered when they
+// are. While the gate is shut it waits.
+func (m *Machine) CheckIdle(now time.Duration, w *Waiter) {
+	if m.end.closing {
+		m.conclude(w, Refused, nil)
+		return
+	}
+	if m.cfg.Check {
+		m.suspectAll(now)
+	}
+	m.checks = append(m.checks, w)
 }
 
 // Pause begins a pause and has w answered when nothing is lent.
@@ -79,13 +98,13 @@ func (m *Machine) Resume() {
 // GiveUp takes back w, whose call has given up. It reports whether w still waited. A
 // pause that nobody waits for any more, and that never came to hold, has had no effect.
 func (m *Machine) GiveUp(w *Waiter) bool {
-	ready, quiet := len(m.ready), len(m.pause.waiters)
-	m.ready, m.pause.waiters = remove(m.ready, w), remove(m.pause.waiters, w)
+	others, quiet := len(m.ready)+len(m.checks), len(m.pause.waiters)
+	m.ready, m.checks, m.pause.waiters = remove(m.ready, w), remove(m.checks, w), remove(m.pause.waiters, w)
 	if m.pause.on && len(m.pause.waiters) < quiet && len(m.pause.waiters) == 0 && !m.pause.quiet {
 		m.pause.on = false
 		m.tell(Event{Kind: EventResumed})
 	}
-	waited := len(m.ready) < ready || len(m.pause.waiters) < quiet
+	waited := len(m.ready)+len(m.checks) < others || len(m.pause.waiters) < quiet
 	if waited {
 		m.stats.Cancelled++
 	}
@@ -94,10 +113,14 @@ func (m *Machine) GiveUp(w *Waiter) bool {
 
 // Holds reports whether a condition holds now.
 func (m *Machine) Holds(c Condition) bool {
-	if c == Filled {
+	switch c {
+	case Filled:
 		return m.filled()
+	case Checked:
+		return !m.cfg.Check || m.idle() == 0
+	default:
+		return m.lent() == 0
 	}
-	return m.lent() == 0
 }
 
 // answerWaiters answers those whose condition holds, or that have no hope.
@@ -106,28 +129,42 @@ func (m *Machine) answerWaiters(now time.Duration) {
 		m.pause.quiet = true
 		m.endPauses(Holds)
 	}
+	if m.inspected() {
+		m.endAll(&m.checks, Holds, nil)
+	}
 	switch {
 	case len(m.ready) == 0:
 	case m.filled():
-		m.endReady(Holds, nil)
+		m.endAll(&m.ready, Holds, nil)
 	case m.stuck(now):
-		m.endReady(Hopeless, m.outage.err)
+		m.endHopeless()
 	}
 }
 
-func (m *Machine) endReady(o Outcome, err error) {
+// endHopeless answers those that wait for a minimum which nobody tries to open now. The
+// patient ones go on, unless trying again cannot help.
+func (m *Machine) endHopeless() {
+	hopeless, hopeful := []*Waiter(nil), []*Waiter(nil)
 	for _, w := range m.ready {
+		if w.Patient && (!m.outage.permanent || w.epoch == m.outage.epoch) {
+			hopeful = append(hopeful, w)
+		} else {
+			hopeless = append(hopeless, w)
+		}
+	}
+	m.ready = hopeful
+	m.endAll(&hopeless, Hopeless, m.outage.err)
+}
+
+// endAll answers all of a list, and empties it.
+func (m *Machine) endAll(list *[]*Waiter, o Outcome, err error) {
+	for _, w := range *list {
 		m.conclude(w, o, err)
 	}
-	m.ready = nil
+	*list = nil
 }
 
-func (m *Machine) endPauses(o Outcome) {
-	for _, w := range m.pause.waiters {
-		m.conclude(w, o, nil)
-	}
-	m.pause.waiters = nil
-}
+func (m *Machine) endPauses(o Outcome) { m.endAll(&m.pause.waiters, o, nil) }
 
 func (m *Machine) conclude(w *Waiter, o Outcome, err error) {
 	if o != Holds {

@@ -27,7 +27,8 @@ func (m *Machine) CloseAll(now time.Duration, w *Waiter) {
 	m.tell(Event{Kind: EventClosing})
 	m.shutGate() // what is idle is closed by Settle, or by a Force that comes first
 	m.fx.End()
-	m.endReady(Refused, nil)
+	m.endAll(&m.ready, Refused, nil)
+	m.endAll(&m.checks, Refused, nil)
 	m.endPauses(Refused)
 	for _, sl := range m.slots {
 		m.recall(sl, ReasonClosing)

@@ -58,6 +58,9 @@ const (
 	// EventOutageEnded: a resource was opened, or has lasted, or Reset or Resume asked for a
 	// fresh start. N is how many Opens have failed since it began.
 	EventOutageEnded
+	// EventOutageLasts: an outage has lasted for ReconnectTimeout. N is how many Opens have
+	// failed since it began, Err the last failure.
+	EventOutageLasts
 	// EventClosing: CloseAll has begun.
 	EventClosing
 	// EventDropped: N events before the next one were not told, since OnEvent was too
@@ -71,7 +74,7 @@ var eventNames = [...]string{
 	EventOpened: "opened", EventOpenFailed: "open failed", EventClosed: "closed", EventCleaned: "cleaned",
 	EventTaken: "taken", EventRevoked: "revoked", EventLeaked: "leaked", EventRefused: "refused",
 	EventCancelled: "cancelled", EventResized: "resized", EventPaused: "paused", EventResumed: "resumed",
-	EventReset: "reset", EventOutageBegan: "outage began", EventOutageEnded: "outage ended",
+	EventReset: "reset", EventOutageBegan: "outage began", EventOutageEnded: "outage ended", EventOutageLasts: "outage lasts",
 	EventClosing: "closing", EventDropped: "events dropped", EventEnded: "ended",
 }
 

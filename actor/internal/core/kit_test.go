@@ -37,7 +37,7 @@ import (
 // config, first in a scene if at all, has the settings of [Config], and those of the world:
 //
 //	max=N min-open=N min-idle=N max-idle=N max-age=D jitter=D max-rest=D max-lease=D
-//	max-waiting=N dials=N period=D backoff=MIN,MAX wait nowait keepalive look clean check
+//	max-waiting=N dials=N period=D backoff=MIN,MAX reconnect=D wait nowait keepalive look clean check
 //	room=N    idle slots in the line; max or max-idle if it is not given
 //	hand=N    answers of the line that may be on their way at once, 1000
 //	events    events are shown
@@ -73,7 +73,7 @@ import (
 //
 // The rest of the machine's face:
 //
-//	ready NAME, pause NAME, giveup NAME, resume, reset, resize MIN MAX, closeall NAME, force
+//	ready NAME [patient], check NAME, pause NAME, giveup NAME, resume, reset, resize MIN MAX, closeall NAME, force
 //	wake                 the machine settles, without a reason
 //	tick D               D passes, from deadline to deadline; the time, with a colon, comes
 //	                     before what happens then
@@ -207,6 +207,7 @@ func (w *world) configure(words []string) {
 	}
 	durations := map[string]*time.Duration{
 		"max-age": &c.MaxAge, "jitter": &c.AgeJitter, "max-rest": &c.MaxRest, "period": &c.CheckPeriod, "max-lease": &c.MaxLease,
+		"reconnect": &c.ReconnectTimeout,
 	}
 	flags := map[string]*bool{
 		"wait": &c.WaitForServer, "nowait": &w.noWait, "keepalive": &c.KeepAlive, "look": &c.Look, "clean": &c.Clean,
@@ -420,14 +421,16 @@ func (w *world) run(command string) {
 		message(m.Leaked)
 	case "done":
 		w.done(args)
-	case "ready", "pause", "closeall":
-		condition := map[string]Condition{"ready": Filled, "pause": Quiet, "closeall": Ended}[words[0]]
-		wait := &Waiter{For: condition, Body: arg(0)}
+	case "ready", "check", "pause", "closeall":
+		condition := map[string]Condition{"ready": Filled, "check": Checked, "pause": Quiet, "closeall": Ended}[words[0]]
+		wait := &Waiter{For: condition, Patient: slices.Contains(args, "patient"), Body: arg(0)}
 		w.calls[arg(0)], w.open[wait] = wait, true
 		message(func() {
 			switch condition {
 			case Filled:
 				m.Ready(wait)
+			case Checked:
+				m.CheckIdle(w.now, wait)
 			case Quiet:
 				m.Pause(wait)
 			case Ended:

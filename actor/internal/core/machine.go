@@ -35,6 +35,7 @@ type Machine struct {
 	round   round
 	pause   pause
 	ready   []*Waiter // for the minimum
+	checks  []*Waiter // for a check of what is idle
 	pickers []*Picker // for what is away for a repair
 	end     ending
 	stats   Counters
@@ -52,6 +53,7 @@ type Config struct {
 	MaxLease                           time.Duration
 	MaxWaiting, MaxDials               int
 	BackoffMin, BackoffMax             time.Duration
+	ReconnectTimeout                   time.Duration // 0: nothing is told of an outage that lasts
 	OpenTimeout, CleanTimeout          time.Duration
 	CheckTimeout, CloseGrace           time.Duration
 

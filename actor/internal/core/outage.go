@@ -9,6 +9,8 @@ import "time"
 type outage struct {
 	epoch     uint64
 	failures  int           // in a row, counted; 0: there is no outage
+	began     time.Duration // when the first was counted
+	told      bool          // that it lasts
 	dials     int           // that failed since the outage began, the uncounted too
 	until     time.Duration // end of the backoff
 	err       error         // the last counted failure
@@ -58,8 +60,22 @@ func (m *Machine) countFailure(now time.Duration, err error, permanent bool) {
 	o.err, o.permanent, o.brief = err, permanent, false
 	o.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 	if o.failures == 1 {
+		o.began = now
 		m.tell(Event{Kind: EventOutageBegan, Err: err})
 	}
+}
+
+// tellOutage tells of an outage that has lasted for ReconnectTimeout, once.
+func (m *Machine) tellOutage(now time.Duration) {
+	o := &m.outage
+	if m.outageIsToTell() && now >= o.began+m.cfg.ReconnectTimeout {
+		o.told = true
+		m.tell(Event{Kind: EventOutageLasts, N: o.dials, Err: o.err})
+	}
+}
+
+func (m *Machine) outageIsToTell() bool {
+	return m.cfg.ReconnectTimeout > 0 && m.outage.failures > 0 && !m.outage.told
 }
 
 // stuck reports whether nothing is on its way and dials are held back, in an outage

@@ -125,6 +125,7 @@ func (p *player) config() string {
 	add(20, "max-waiting=%d", 1+p.few(4))
 	add(30, "dials=%d", 1+p.few(3))
 	add(50, "wait")
+	add(20, "reconnect=%v", p.between(time.Millisecond, time.Minute))
 	add(50, "look")
 	add(60, "clean")
 	add(60, "check")
@@ -174,7 +175,7 @@ func (p *player) command() string {
 		return fmt.Sprintf("tick %v", pick(p, []time.Duration{1, time.Millisecond, 10 * time.Millisecond, time.Second, time.Minute}))
 	case n < 87:
 		p.gets++
-		return fmt.Sprintf("%s w%d", pick(p, []string{"pause", "ready"}), p.gets)
+		return fmt.Sprintf(pick(p, []string{"pause w%d", "ready w%d", "ready w%d patient", "check w%d"}), p.gets)
 	case n < 89:
 		var names []string
 		for c := range p.open {

@@ -34,6 +34,14 @@ func (m *Machine) inspect(now time.Duration) {
 	}
 }
 
+// inspected reports whether no check of an idle slot is wanted or under way. While gets
+// wait nothing is idle.
+func (m *Machine) inspected() bool {
+	r := &m.round
+	away := r.job != nil && !r.job.late()
+	return !away && (!r.wanted || !m.shut && m.fx.Waiting() > 0)
+}
+
 // mayBreak reports whether there are open resources of which the pool must find out in
 // time that they have broken: with KeepAlive, or where they make up a minimum.
 func (m *Machine) mayBreak() bool {

@@ -235,6 +235,14 @@ func (w *world) checkMinimum() {
 	}
 }
 
+// checkIdleIsChecked: a CheckIdle waits for the check of a slot, or for the gate.
+func (w *world) checkIdleIsChecked(c *Waiter) {
+	m := w.m
+	if !m.shut && (m.round.job == nil || m.round.job.late()) {
+		w.fail("%v waits, and nothing is checked", c.Body)
+	}
+}
+
 // lacks reports whether a minimum is not kept, and the machine knows. While something is
 // coming it is not told of every get that leaves fewer than MinIdle, see watchIdle.
 func (w *world) lacks() bool {
@@ -298,11 +306,16 @@ func (w *world) checkPickers() {
 // that nothing is lent.
 func (w *world) checkConditions() {
 	m := w.m
-	if len(w.open) != len(m.ready)+len(m.pause.waiters)+len(m.end.callers) {
+	if len(w.open) != len(m.ready)+len(m.checks)+len(m.pause.waiters)+len(m.end.callers) {
 		w.fail("%d wait for a condition, it says %d, %d and %d", len(w.open), len(m.ready), len(m.pause.waiters), len(m.end.callers))
 	}
-	if len(m.ready) > 0 && (m.filled() || m.stuck(w.now)) {
-		w.fail("%v has not been told", m.ready[0].Body)
+	for _, r := range m.ready {
+		if m.filled() || m.stuck(w.now) && !r.Patient {
+			w.fail("%v has not been told", r.Body)
+		}
+	}
+	for _, c := range m.checks {
+		w.checkIdleIsChecked(c)
 	}
 	if len(m.pause.waiters) > 0 && m.count[Out] == 0 {
 		w.fail("%v has not been told", m.pause.waiters[0].Body)
@@ -310,7 +323,7 @@ func (w *world) checkConditions() {
 	if w.quiet && m.pause.on && m.count[Out] > 0 {
 		w.fail("something is lent, and a Pause has returned")
 	}
-	if m.end.closing && len(m.ready)+len(m.pause.waiters) > 0 {
+	if m.end.closing && len(m.ready)+len(m.checks)+len(m.pause.waiters) > 0 {
 		w.fail("somebody waits for a condition after the end")
 	}
 }

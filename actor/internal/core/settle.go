@@ -68,6 +68,7 @@ func (m *Machine) Settle(now time.Duration) time.Duration {
 	// that leaves fewer than MinIdle says so.
 	m.dial(now)
 	m.watchIdle(now)
+	m.tellOutage(now)
 
 	// 7. Close what nobody needs, and check what has rested.
 	// Before: what is idle has nobody who waits for it. If somebody waits, or the gate is
@@ -125,6 +126,9 @@ func (m *Machine) deadline(now time.Duration) time.Duration {
 	}
 	if m.outage.failures > 0 && m.belowMinimum() {
 		at(m.outage.refillAt)
+	}
+	if m.outageIsToTell() {
+		at(m.outage.began + m.cfg.ReconnectTimeout)
 	}
 	if len(m.noWaits) > 0 {
 		at(now + barged)

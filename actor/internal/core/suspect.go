@@ -12,6 +12,11 @@ func (m *Machine) suspectOlder(now time.Duration, sl *Slot) {
 	if sl.recalled || sl.verified < m.suspicions && sl.Since <= m.suspected {
 		return
 	}
+	m.suspectAll(now)
+}
+
+// suspectAll makes everything suspect that was verified before now.
+func (m *Machine) suspectAll(now time.Duration) {
 	m.suspicions++
 	m.suspected, m.round.wanted = now, true
 }
