@@ -45,7 +45,7 @@ type Config[R any] struct {
 	Judge func(r R) Verdict
 
 	// Look is asked before a resource that was idle for LookAfter or longer is lent, in the
-	// borrower's goroutine. It must not block: no context would end it. Keep lends it,
+	// borrower's goroutine, and at rest every CheckPeriod, in a helper. It must not block: no context would end it. Keep lends it,
 	// anything else brings it to the supervisor and the borrower gets another one. Nil:
 	// idle resources are not looked at.
 	Look func(r R) Verdict
@@ -85,7 +85,8 @@ type Config[R any] struct {
 
 	// MinOpen resources are kept open, from the start and before anybody asks:
 	// one that is lost is replaced at once, or, where Open fails, after
-	// CheckPeriod or with the next one that is opened. See also
+	// CheckPeriod or with the next one that is opened. Every CheckPeriod Look is asked
+	// about those that are idle, so that one that breaks at rest is missed. See also
 	// [Supervisor.Ready]. From 0 (the default) to MaxOpen.
 	MinOpen int
 
@@ -135,13 +136,14 @@ type Config[R any] struct {
 	Complete func([]LeaseInfo)
 
 	// CheckPeriod is how often idle resources are counted (see MaxRest) and
-	// those that rested for so long are looked at, one at a time, by helpers. It
+	// looked at with Look, one at a time, by helpers. It
 	// happens while there are more resources than MinOpen and MinIdle and MaxRest is
-	// set, or if KeepAlive is: otherwise an idle supervisor sleeps. Zero: 1 minute.
+	// set, if there is a minimum, or if KeepAlive is: otherwise an idle supervisor sleeps.
+	// Zero: 1 minute.
 	CheckPeriod time.Duration
 
-	// KeepAlive has those resources checked with Check, which is required then, not
-	// only looked at with Look. Few borrowers use few resources, again and again: without
+	// KeepAlive has those that rested for CheckPeriod checked with Check, which is required
+	// then, not only looked at with Look. Few borrowers use few resources, again and again: without
 	// KeepAlive the others rest for as long as they are kept, and a network that drops
 	// what is silent may do so unseen.
 	KeepAlive bool

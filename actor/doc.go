@@ -87,8 +87,8 @@
 //  15. After Pause returned nothing is lent until Resume.
 //  16. A minimum is a demand with patience: in an outage it is tried every CheckPeriod, unless
 //     somebody waits for it with Ready.
-//  17. An idle supervisor sleeps. It wakes for what is due, never to have a look, and no
-//     deadline is lost.
+//  17. An idle supervisor sleeps. It wakes for what is due, and no deadline is lost. A
+//     minimum, MaxRest and KeepAlive have what is idle looked at every CheckPeriod.
 //  18. The supervisor waits for no hook. Who holds what is put into words by the goroutine
 //     that is told, and OnEvent may miss events but holds nobody up.
 //  19. A get in vain makes its error without the supervisor, from the board, and with Track

@@ -105,8 +105,9 @@ func TestRule17AnIdleSupervisorSleeps(t *testing.T) {
 	}{
 		{"nothing open", Config[*thing]{MaxOpen: 5, MaxRest: time.Minute, KeepAlive: true, Check: ok}, func(*bed) {}, nil},
 		{"some open", Config[*thing]{MaxOpen: 5, Look: look}, func(b *bed) { b.rest(3) }, nil},
-		{"at MinOpen", Config[*thing]{MaxOpen: 5, MinOpen: 3, MaxRest: time.Minute, Look: look}, lendAndPut, nil},
-		{"at MinIdle", Config[*thing]{MaxOpen: 5, MinIdle: 3, MaxRest: time.Minute, Look: look}, func(*bed) {}, nil},
+		{"at MinOpen", Config[*thing]{MaxOpen: 5, MinOpen: 3, MaxRest: time.Minute}, lendAndPut, nil},
+		{"at MinIdle", Config[*thing]{MaxOpen: 5, MinIdle: 3, MaxRest: time.Minute}, func(*bed) {}, nil},
+		{"MinOpen and Look", Config[*thing]{MaxOpen: 5, MinOpen: 1, Look: look, CheckPeriod: 4 * time.Hour}, func(*bed) {}, []time.Duration{4 * time.Hour, 8 * time.Hour}},
 		{"at both", Config[*thing]{MaxOpen: 5, MinOpen: 3, MinIdle: 2, MaxIdle: 3, MaxRest: time.Minute}, func(*bed) {}, nil},
 		{"all lent", Config[*thing]{MaxOpen: 1, MinOpen: 1, GetTimeout: time.Minute, MaxRest: time.Minute}, func(b *bed) {
 			l := b.get().lease()
@@ -238,7 +239,34 @@ func TestRule04ARoundOfChecksHasOneSlotAwayAtATime(t *testing.T) {
 	})
 }
 
-func TestRoundsLookWhileThereAreMoreThanTheMinimum(t *testing.T) {
+// Nobody else would notice that a minimum has died at rest.
+func TestRoundsLookAtAMinimumAndReplaceWhatIsDead(t *testing.T) {
+	var dead atomic.Int64
+	look := func(th *thing) Verdict {
+		if th.id == dead.Load() {
+			return Discard
+		}
+		return Keep
+	}
+	for name, cfg := range map[string]Config[*thing]{
+		"MinOpen": {MaxOpen: 4, MinOpen: 2, Look: look},
+		"MinIdle": {MaxOpen: 4, MinIdle: 2, Look: look},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBed(t, cfg, func(b *bed) {
+				time.Sleep(150 * time.Second)
+				dead.Store(2)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				assert.EqualValues(b, []int64{2}, b.closed(), "within CheckPeriod")
+				assert.Equal(b, 2, b.s.Stat().Idle)
+				assert.EqualValues(b, 3, b.dials.Load())
+			})
+		})
+	}
+}
+
+func TestRoundsLook(t *testing.T) {
 	var looks atomic.Int64
 	var dead atomic.Int64
 	look := func(th *thing) Verdict {
@@ -248,10 +276,10 @@ func TestRoundsLookWhileThereAreMoreThanTheMinimum(t *testing.T) {
 		}
 		return Keep
 	}
-	inBed(t, Config[*thing]{MaxOpen: 4, MinOpen: 2, MaxRest: time.Hour, Look: look}, func(b *bed) {
+	inBed(t, Config[*thing]{MaxOpen: 4, MaxRest: time.Hour, Look: look}, func(b *bed) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		assert.Zero(b, looks.Load(), "at the minimum nobody looks")
+		assert.Zero(b, looks.Load(), "nothing is open")
 		for _, l := range b.leases(3) {
 			b.put(l)
 		}

@@ -107,7 +107,8 @@ type Config struct {
 	MaxConns int32
 
 	// MinConns connections are kept open: one that is lost is replaced in the
-	// background. From 0 (the default) to MaxConns.
+	// background. One that the server ends at rest is found within HealthCheckPeriod, by
+	// a look at its socket. From 0 (the default) to MaxConns.
 	MinConns int32
 
 	// MinIdleConns connections are kept idle, as long as MaxConns allows. From 0
@@ -130,9 +131,10 @@ type Config struct {
 	AcquireTimeout time.Duration
 
 	// HealthCheckPeriod is how often idle connections are counted (see
-	// MaxConnIdleTime) and those that rested for so long are looked at, one at a
-	// time, and how soon a MinConns that could not be kept is tried again. A
-	// pool in which nothing is due sleeps. More than 0. Default: 1 minute.
+	// MaxConnIdleTime) and looked at, one at a time: the socket, without a round trip. It is
+	// also how soon a MinConns that could not be kept is tried again. A
+	// pool in which nothing is due sleeps; one that has MinConns or MinIdleConns looks.
+	// More than 0. Default: 1 minute.
 	HealthCheckPeriod time.Duration
 
 	// KeepAlive has connections that rested for HealthCheckPeriod pinged, for

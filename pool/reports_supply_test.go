@@ -23,6 +23,7 @@ import (
 // where.
 var reportsOfSupply = []report{
 	{"15.11 TryGetConn after a NOTIFY", ": everything idle listens, 30 calls", tryGetAfterNotify, nil},
+	{"15.10 a minimum whose backends die at rest", ": 2 are kept, a health check every 100 ms, nobody asks", minimumDiesAtRest, minimumDiesAtRestThere},
 	{"15.12 a duration without its unit", ": `MaxConnLifetime = 60`", withoutUnit, withoutUnitThere},
 	{"15.12 a minimum that does not last", ": 4 are kept, each lives for 50 ms, 10 s", minimumThatDoesNotLast, nil},
 	{"15.12 sessions that end at once", ": 8 clients, 4 connections, 2 s", endingAtOnce, endingAtOnceThere},
@@ -69,6 +70,48 @@ func tryGetAfterNotify(t *testing.T) string {
 		}
 	}
 	return fmt.Sprintf("%d connections", calls)
+}
+
+const healthCheck = 100 * time.Millisecond
+
+// endAll ends all backends of other connections, once there are n.
+func (a *admin) endAll(n int) {
+	a.await(n)
+	_, err := a.conn.Exec(background(a.t), `select pg_terminate_backend(pid, 10000) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid()`)
+	require.NoError(a.t, err)
+}
+
+// A minimum is kept though nobody asks for a connection.
+func minimumDiesAtRest(t *testing.T) string {
+	for what, least := range map[string]func(*pool.Config){
+		"MinConns":     func(c *pool.Config) { c.MinConns = 2 },
+		"MinIdleConns": func(c *pool.Config) { c.MinIdleConns = 2 },
+	} {
+		a := newAdmin(t)
+		p := made(t, a.url, func(c *pool.Config) {
+			c.HealthCheckPeriod, c.MaxConnIdleTime = healthCheck, 0
+			least(c)
+		})
+		a.endAll(2)
+		a.await(2)
+		require.Eventually(t, func() bool { return p.Stat().IdleConns() == 2 && p.Stat().TotalConns() == 2 }, wide, time.Millisecond, what)
+		require.EqualValues(t, 4, p.Stat().NewConnsCount(), what)
+	}
+	return "2 others within a period"
+}
+
+func minimumDiesAtRestThere(t *testing.T) string {
+	a := newAdmin(t)
+	config, err := pgxpool.ParseConfig(a.url)
+	require.NoError(t, err)
+	config.MinConns, config.HealthCheckPeriod = 2, healthCheck
+	p, err := pgxpool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	a.endAll(2)
+	<-time.After(5 * healthCheck)
+	return fmt.Sprintf("5 periods later %d idle, the server has %d", p.Stat().IdleConns(), a.backends())
 }
 
 // A duration that can only be a number whose unit was forgotten is refused, with its name.

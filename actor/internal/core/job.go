@@ -175,7 +175,7 @@ func (m *Machine) repaired(now time.Duration, j *Job, r Result) {
 		if r.Cleaned {
 			m.Cleaned(sl)
 		}
-		sl.Since, sl.Proven = since, true
+		sl.Since, sl.Proven = since, j.Kind != LookJob // a look is no proof
 		m.readmit(now, sl)
 	}
 }

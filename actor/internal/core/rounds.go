@@ -3,7 +3,8 @@ package core
 import "time"
 
 // A round is the periodic check of idle slots. One slot at a time is away from the
-// line, so that no get that comes meanwhile has to open another one.
+// line, so that no get that comes meanwhile has to open another one. Every slot is looked
+// at, since that is cheap; with KeepAlive those that have rested long are checked instead.
 type round struct {
 	at      time.Duration // when the next begins; Never if there is no reason for one
 	began   time.Duration // when this one did
@@ -26,11 +27,17 @@ func (m *Machine) inspect(now time.Duration) {
 		r.job = m.inspectNext(now) // may put a suspicion off
 	}
 	switch {
-	case !m.surplus.on && (!m.cfg.KeepAlive || m.open() == 0) && (!r.wanted || m.shut):
+	case !m.surplus.on && !m.mayBreak() && (!r.wanted || m.shut):
 		r.at = Never
 	case r.at == Never:
 		r.at = now + m.cfg.CheckPeriod
 	}
+}
+
+// mayBreak reports whether there are open resources of which the pool must find out in
+// time that they have broken: with KeepAlive, or where they make up a minimum.
+func (m *Machine) mayBreak() bool {
+	return m.open() > 0 && (m.cfg.KeepAlive || m.cfg.Look && m.cfg.MinOpen+m.cfg.MinIdle > 0)
 }
 
 // inspectNext begins the check of the next slot that needs one. It returns nil when the
@@ -49,7 +56,7 @@ func (m *Machine) inspectNext(now time.Duration) *Job {
 			return m.startRepair(now, sl, CheckJob)
 		case now-sl.Since >= m.cfg.CheckPeriod && m.cfg.KeepAlive:
 			return m.startRepair(now, sl, CheckJob)
-		case now-sl.Since >= m.cfg.CheckPeriod && m.cfg.Look:
+		case m.cfg.Look:
 			return m.startRepair(now, sl, LookJob)
 		default:
 			m.tally(sl)

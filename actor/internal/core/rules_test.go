@@ -370,7 +370,7 @@ func (w *world) checkDeadline() {
 			}
 		}
 	}
-	if (m.surplus.on || m.cfg.KeepAlive && m.open() > 0 || m.round.wanted && !w.shut) && w.next == Never {
+	if (m.surplus.on || m.mayBreak() || m.round.wanted && !w.shut) && w.next == Never {
 		w.fail("a round is due, and it sleeps")
 	}
 }
