@@ -14,6 +14,7 @@ type outage struct {
 	permanent bool          // waiting does not help
 	lost      int           // resources in a row that did not last, see brief.go
 	brief     bool          // the last counted failure is one of these
+	lent      bool          // and a borrower had it before
 	refillAt  time.Duration // when to dial again for a minimum
 }
 
@@ -50,7 +51,7 @@ func (m *Machine) countFailure(now time.Duration, err error, permanent bool) {
 	o.epoch++
 	o.failures++
 	o.until = now + m.fx.Jitter(min(pause, m.cfg.BackoffMax))
-	o.err, o.permanent, o.brief = err, permanent, false
+	o.err, o.permanent, o.brief, o.lent = err, permanent, false, false
 	o.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 	if o.failures == 1 {
 		m.tell(Event{Kind: EventOutageBegan, Err: err})

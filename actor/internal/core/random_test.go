@@ -125,6 +125,7 @@ func (p *player) config() string {
 	add(20, "max-waiting=%d", 1+p.few(4))
 	add(30, "dials=%d", 1+p.few(3))
 	add(50, "wait")
+	add(20, "picky")
 	add(20, "nowait")
 	add(50, "look")
 	add(60, "clean")
