@@ -156,6 +156,11 @@ type Config struct {
 	// Default: FailFast.
 	OutagePolicy OutagePolicy
 
+	// IsPermanent reports whether waiting cannot heal a connect that failed with err:
+	// then gets are refused under WaitForServer too, until a connect succeeds. It is
+	// called in the goroutine of the connect, by several at once. Default: [IsPermanent].
+	IsPermanent func(err error) bool
+
 	// CancelPolicy says what becomes of a connection whose statement's context ends.
 	// A BuildContextWatcherHandler that was set in ConnConfig is left alone.
 	// Default: CancelQuery.

@@ -28,6 +28,7 @@ const (
 	EventResized     = actor.EventResized     // N is the new MaxConns
 	EventPaused      = actor.EventPaused      // nothing is lent from now on
 	EventResumed     = actor.EventResumed     // the pause is over
+	EventNotReady    = actor.EventNotReady    // WaitReady, or a constructor, waits on though connecting has failed, with Err
 	EventReset       = actor.EventReset       // what is open is old
 	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before, or connections do not last
 	EventOutageEnded = actor.EventOutageEnded // after N failures in a row

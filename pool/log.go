@@ -37,7 +37,7 @@ func levelOf(e Event) slog.Level {
 	switch e.Kind {
 	case EventOutageBegan:
 		return slog.LevelError
-	case EventOpenFailed, EventRevoked, EventLeaked, EventDropped:
+	case EventOpenFailed, EventNotReady, EventRevoked, EventLeaked, EventDropped:
 		return slog.LevelWarn
 	case EventOpened, EventCleaned, EventTaken, EventRefused, EventCancelled:
 		return slog.LevelDebug

@@ -7,7 +7,9 @@ import "context"
 // WaitReady blocks until MinConns and MinIdleConns connections are open, or
 // until ctx ends: then the error is a [*WaitError]. If the server cannot be
 // reached it returns with ErrUnavailable, which wraps the failure; under
-// WaitForServer it goes on waiting. The other error is ErrClosed.
+// WaitForServer it goes on waiting, tells OnEvent why (EventNotReady), and returns like
+// that only if waiting cannot heal the failure; see Config.IsPermanent. The other error is
+// ErrClosed.
 func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.Ready(ctx) }
 
 // Resize sets MinConns and MaxConns anew, and returns at once. Growing serves

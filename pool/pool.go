@@ -93,7 +93,7 @@ func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*se
 		Check:        func(ctx context.Context, s *session) error { return s.warn(s.check(ctx)) },
 		CleanTimeout: mendTime,
 		CheckTimeout: max(mendTime, c.PingTimeout),
-		Permanent:    permanent,
+		Permanent:    c.permanent(),
 		MaxOpen:      int(c.MaxConns),
 		MinOpen:      int(c.MinConns),
 		MinIdle:      int(c.MinIdleConns),

@@ -23,6 +23,7 @@ import (
 // where.
 var reportsOfSupply = []report{
 	{"15.11 TryGetConn after a NOTIFY", ": everything idle listens, 30 calls", tryGetAfterNotify, nil},
+	{"15.9 waiting for what cannot heal", ", `WaitForServer`", waitsInVain, waitsInVainThere},
 	{"15.10 a minimum whose backends die at rest", ": 2 are kept, a health check every 100 ms, nobody asks", minimumDiesAtRest, minimumDiesAtRestThere},
 	{"15.12 a duration without its unit", ": `MaxConnLifetime = 60`", withoutUnit, withoutUnitThere},
 	{"15.12 a minimum that does not last", ": 4 are kept, each lives for 50 ms, 10 s", minimumThatDoesNotLast, nil},

@@ -49,7 +49,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	cc := c.ConnConfig.Copy()
 	if c.BeforeConnect != nil {
 		if err := c.BeforeConnect(ctx, cc); err != nil {
-			return nil, err
+			return nil, hookError{err}
 		}
 	}
 	life, die := context.WithCancel(context.Background())
@@ -60,6 +60,14 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		}
 	}()
 	cc.DialFunc = mortal(life, cc.DialFunc)
+	if hook := cc.AfterConnect; hook != nil {
+		cc.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+			if err := hook(ctx, conn); err != nil {
+				return hookError{err}
+			}
+			return nil
+		}
+	}
 	s := &session{pool: p, die: die}
 	cc.OnPgError = s.hear(cc.OnPgError)
 	if c.CancelPolicy == CancelQuery {
@@ -91,10 +99,13 @@ func (s *session) afterConnect(ctx context.Context) error {
 		}
 	}()
 	if err := hook(ctx, s.conn); err != nil {
-		return err
+		return hookError{err}
 	}
-	if s.state() != actor.Keep {
-		return errUnfitAfterConnect
+	switch {
+	case s.conn.IsClosed():
+		return errUnfitAfterConnect // the server may have closed it
+	case s.state() != actor.Keep:
+		return hookError{errUnfitAfterConnect}
 	}
 	fit = true
 	return nil
@@ -198,18 +209,4 @@ func (s *session) kill() {
 	defer cancel()
 	_ = s.conn.PgConn().CancelRequest(ctx) // best effort: the server may be gone
 	s.die()
-}
-
-// permanent reports whether trying again cannot help: authentication failed, or the
-// database is not there.
-func permanent(err error) bool {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
-	case "28P01", "28000", "3D000":
-		return true
-	}
-	return false
 }

@@ -112,6 +112,9 @@ func (m *Machine) answerWaiters(now time.Duration) {
 		m.endReady(Holds, nil)
 	case m.stuck(now):
 		m.endReady(Hopeless, m.outage.err)
+	case m.outage.failures > 0 && !m.outage.told:
+		m.outage.told = true
+		m.tell(Event{Kind: EventNotReady, Err: m.outage.err})
 	}
 }
 

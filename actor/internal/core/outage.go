@@ -16,6 +16,7 @@ type outage struct {
 	brief     bool          // the last counted failure is one of these
 	lent      bool          // and a borrower had it before
 	refillAt  time.Duration // when to dial again for a minimum
+	told      bool          // that a Ready waits on
 }
 
 // backoff reports whether dials are held back.
