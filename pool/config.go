@@ -21,6 +21,11 @@ import (
 type Config struct {
 	// ConnConfig says where the server is and how to talk to it. Its Tracer may
 	// be an [AcquireTracer] or [ReleaseTracer] too.
+	//
+	// If it has several hosts, each may take ConnectTimeout (connect_timeout in a
+	// connection string) for each of its addresses, or without one 2 minutes for all of
+	// them. An address that failed before another one succeeded is tried last from then
+	// on, until that fails or until Reset.
 	ConnConfig *pgx.ConnConfig
 
 	// BeforeConnect is called before a connection is made, with a copy of

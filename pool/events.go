@@ -46,7 +46,7 @@ const (
 	ReasonPanicked  = actor.ReasonPanicked  // a hook in its borrower's goroutine
 	ReasonUnfit     = actor.ReasonUnfit     // the rollback, ping, AfterRelease or OnBind failed, with Err
 	ReasonOverdue   = actor.ReasonOverdue   // a hook ignored its context
-	ReasonLate      = actor.ReasonLate      // it was opened after 2 minutes
+	ReasonLate      = actor.ReasonLate      // a connect came after its time; see Config.ConnConfig
 	ReasonExpired   = actor.ReasonExpired   // MaxConnLifetime
 	ReasonUnneeded  = actor.ReasonUnneeded  // MaxConnIdleTime
 	ReasonExcess    = actor.ReasonExcess    // there were more than MaxConns or MaxIdleConns

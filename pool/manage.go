@@ -44,8 +44,12 @@ func (p *Pool) Resume() error { return p.desk.Resume() }
 // Reset makes every connection old: idle ones are closed now, lent ones when
 // they are put, those being opened when they arrive. A get that begins after
 // Reset returned never yields an old one, except under a key that is bound
-// already. It returns at once, and does nothing to a closed pool.
-func (p *Pool) Reset() { _ = p.desk.Reset() }
+// already. Of several hosts the first in the connection string is tried first again. It
+// returns at once, and does nothing to a closed pool.
+func (p *Pool) Reset() {
+	p.forget()
+	_ = p.desk.Reset()
+}
 
 // Leases lists the connections that are lent: for how long, under what key, and
 // with Config.TrackLeases by whom. It returns at once.

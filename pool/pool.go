@@ -18,6 +18,7 @@ type Pool struct {
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
 	keys        *keyed.Table[*session] // connections shared under keys
+	bad         chan badAddresses      // of one: those that are tried last
 	alone       chan struct{}          // of a Simple pool: a token inside says a call is under way
 }
 
@@ -62,7 +63,8 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), bad: make(chan badAddresses, 1)}
+	p.bad <- nil
 	if alone {
 		p.alone = make(chan struct{}, 1)
 	}
@@ -91,6 +93,7 @@ func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*se
 		LookAfter:    restless,
 		Clean:        func(ctx context.Context, s *session) error { return s.warn(s.clean(ctx)) },
 		Check:        func(ctx context.Context, s *session) error { return s.warn(s.check(ctx)) },
+		OpenTimeout:  c.connectBudget(),
 		CleanTimeout: mendTime,
 		CheckTimeout: max(mendTime, c.PingTimeout),
 		Permanent:    c.permanent(),

@@ -48,7 +48,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	c := p.config
 	cc := c.ConnConfig.Copy()
 	if c.BeforeConnect != nil {
-		if err := c.BeforeConnect(ctx, cc); err != nil {
+		if err := p.beforeConnect(ctx, cc); err != nil {
 			return nil, hookError{err}
 		}
 	}
@@ -59,6 +59,7 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 			die()
 		}
 	}()
+	route := p.route(ctx, life, cc)
 	cc.DialFunc = mortal(life, cc.DialFunc)
 	if hook := cc.AfterConnect; hook != nil {
 		cc.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
@@ -78,9 +79,17 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	opened = true
+	p.learn(route)
 	s.alarmed, s.readOnly = false, false // what hosts said that it was not connected to
 	s.setConn(conn)
 	return s, s.afterConnect(ctx)
+}
+
+// beforeConnect runs the hook, which has its own time.
+func (p *Pool) beforeConnect(ctx context.Context, cc *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	return p.config.BeforeConnect(ctx, cc)
 }
 
 // afterConnect runs the hook. It closes the session unless that comes out fit for a
@@ -90,6 +99,8 @@ func (s *session) afterConnect(ctx context.Context) error {
 	if hook == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	fit := false
 	defer func() {
 		if !fit { // also after a panic or Goexit
