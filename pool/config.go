@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,8 +56,9 @@ type Config struct {
 	//   - false and an error: it is closed, the get fails with the error.
 	//   - false and nil: it is closed, and the get goes on with another one. After
 	//     more than MaxConns new ones that were refused the get fails with
-	//     ErrUnavailable. From the second in a row on, one that is refused within a
-	//     second of its connect counts as a connect that failed; see OutagePolicy.
+	//     ErrUnavailable. From the second in a row on, one that is refused before its
+	//     first use, within a second of its connect, counts as a connect that failed;
+	//     see OutagePolicy.
 	//
 	// Default: none.
 	PrepareConn func(ctx context.Context, c *pgx.Conn) (bool, error)
@@ -155,10 +157,10 @@ type Config struct {
 	MaxConcurrentDials int32
 
 	// OutagePolicy says what happens to gets that wait while the server cannot
-	// be reached. A connection that the server ends, or that a ping or PrepareConn
-	// finds unfit, within a second of its connect counts as a connect that failed,
-	// but for the first in a row: the next is made after a backoff, of 200 ms at most.
-	// Default: FailFast.
+	// be reached. A connection that the server ends, or that PrepareConn refuses
+	// before its first use, within a second of its connect counts as a connect that
+	// failed, but for the first in a row: the next is made after a backoff, of 200 ms
+	// at most. Default: FailFast.
 	OutagePolicy OutagePolicy
 
 	// IsPermanent reports whether waiting cannot heal a connect that failed with err:
@@ -283,7 +285,7 @@ func (c *Config) validate() error {
 		span("AcquireTimeout", c.AcquireTimeout, 0),
 		span("MaxLeaseTime", c.MaxLeaseTime, 0),
 		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
-		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, 0),
+		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, math.MinInt64), // negative: none, as in pgxpool
 		number("MaxWaiting", c.MaxWaiting, 0),
 		number("MaxConcurrentDials", c.MaxConcurrentDials, 1),
 	} {
