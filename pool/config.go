@@ -24,8 +24,8 @@ type Config struct {
 	// be an [AcquireTracer] or [ReleaseTracer] too.
 	//
 	// If it has several hosts, each may take ConnectTimeout (connect_timeout in a
-	// connection string) for each of its addresses, or without one 2 minutes for all of
-	// them. An address that failed before another one succeeded is tried last from then
+	// connection string) for each of its addresses, and 2 minutes, or ConnectTimeout if that
+	// is longer, for all of them. An address that failed before another one succeeded is tried last from then
 	// on, until that fails or until Reset.
 	ConnConfig *pgx.ConnConfig
 

@@ -16,8 +16,8 @@ import (
 // its own, and what has failed before another address succeeded is tried last the next
 // time.
 
-// connectTime is how long a host may take without a connect_timeout, as in pgxpool, and how
-// long BeforeConnect and AfterConnect may take.
+// connectTime is how long a host may take with all its addresses, as in pgxpool without a
+// connect_timeout, unless that is longer. BeforeConnect and AfterConnect may take as long.
 const connectTime = 2 * time.Minute
 
 // connectBudget is how long the connect to all hosts may take, with the hooks. A host that
@@ -82,8 +82,10 @@ func (p *Pool) route(ctx, life context.Context, cc *pgx.ConnConfig) *route {
 		cc.Host, cc.Port, cc.TLSConfig, cc.Fallbacks = hosts[0].Host, hosts[0].Port, hosts[0].TLSConfig, hosts[1:]
 	}
 	if cc.ConnectTimeout <= 0 {
-		cc.ConnectTimeout = connectTime / time.Duration(most) // pgx gives so much to each address
+		cc.ConnectTimeout = connectTime
 	}
+	// pgx gives so much to each address.
+	cc.ConnectTimeout = min(cc.ConnectTimeout, max(cc.ConnectTimeout, connectTime)/time.Duration(most))
 	lookUp, dial := cc.LookupFunc, cc.DialFunc
 	cc.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
 		if ctx.Value(ownDial{}) != life {

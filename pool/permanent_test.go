@@ -96,7 +96,7 @@ func refusals(t *testing.T) []refusal {
 		{name: "a protocol violation", connString: a.url, code: "08P01", change: func(c *pgx.ConnConfig) {
 			c.DialFunc = says(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "invalid startup packet"})
 		}},
-		{name: "TLS refused", connString: with("sslmode", "require")},
+		{name: "TLS refused", connString: with("sslmode", "require"), change: func(c *pgx.ConnConfig) { c.DialFunc = withoutTLS }},
 		{name: "BeforeConnect", connString: a.url, before: func(context.Context, *pgx.ConnConfig) error { return errTenant }},
 		{name: "AfterConnect", connString: a.url, after: func(context.Context, *pgx.Conn) error { return errTenant }},
 		{name: "AfterConnect's statement", connString: a.url, code: "42P01", after: func(ctx context.Context, c *pgx.Conn) error {
@@ -136,6 +136,18 @@ func says(e *pgproto3.ErrorResponse) pgconn.DialFunc {
 		}()
 		return ours, nil
 	}
+}
+
+// withoutTLS is the DialFunc of a server that has no TLS.
+func withoutTLS(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		if _, err := pgproto3.NewBackend(theirs, theirs).ReceiveStartupMessage(); err == nil {
+			_, _ = theirs.Write([]byte{'N'})
+		}
+	}()
+	return ours, nil
 }
 
 // WaitForServer waits for what can heal, and for nothing else.

@@ -377,6 +377,13 @@ func silentFirstHost(t *testing.T) string {
 	inFleet(t, twoHosts(), twoHostsAt+" connect_timeout=3", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
 		require.Equal(t, 3*time.Second, connect())
 	})
+	manyAddresses := &fleet{
+		names:  map[string][]string{"a": {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}, "b": {"192.0.2.5"}},
+		silent: map[string]bool{"192.0.2.1:1": true, "192.0.2.2:1": true, "192.0.2.3:1": true, "192.0.2.4:1": true},
+	}
+	inFleet(t, manyAddresses, twoHostsAt+" connect_timeout=120", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
+		require.Equal(t, 2*time.Minute, connect(), "one host leaves the other its time")
+	})
 	sixHosts := &fleet{
 		names:  map[string][]string{"a": {"192.0.2.1"}},
 		silent: map[string]bool{"192.0.2.1:1": true, "192.0.2.1:2": true, "192.0.2.1:3": true, "192.0.2.1:4": true, "192.0.2.1:5": true},
