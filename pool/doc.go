@@ -61,7 +61,8 @@
 // (plain.go and plain_tx.go), or shared, under a key (shared.go and shared_tx.go, with
 // turns and savepoints). keyed.go shares connections under keys, hold.go keeps them
 // between their uses, in_tx.go limits uses to a transaction. session.go connects and
-// closes, hosts.go chooses where, permanent.go knows what cannot heal, hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
+// closes, hosts.go chooses where to, permanent.go knows what waiting cannot heal.
+// hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
 // dead connections from everybody. manage.go and stat.go are for operators, tracer.go and
 // tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
 // holds what.
