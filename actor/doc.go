@@ -44,7 +44,7 @@
 //	told        reporter → CloseAll, only ever closed: OnEvent was told of everything
 //
 // A question, such as Stat, brings a channel for its one answer, as do a call that waits
-// for a condition and a repair that Prepare demands. All have room for what the supervisor sends, so it blocks nowhere but where it
+// for a condition, a TryGet that finds nothing idle, and a repair that Prepare demands. All have room for what the supervisor sends, so it blocks nowhere but where it
 // waits for something to do, and where a card or the board is in somebody's hands for the
 // moment of a look.
 //

@@ -54,6 +54,9 @@ const (
 	EventPaused = core.EventPaused
 	// EventResumed: the pause is over.
 	EventResumed = core.EventResumed
+	// EventNotReady: a Ready waits on though Open has failed, with Err. It is told once in
+	// an outage.
+	EventNotReady = core.EventNotReady
 	// EventReset: what is open, and being opened, is old.
 	EventReset = core.EventReset
 	// EventOutageBegan: Open has failed, with Err, where the last one had not, or what it

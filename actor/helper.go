@@ -33,7 +33,7 @@ func (s *Supervisor[R]) guard(ctx context.Context, j *job[R]) {
 	returned := false
 	defer func() {
 		if !returned {
-			j.result = core.Result{Err: panicError(j.Kind.String(), recover()), Why: ReasonUnfit}
+			j.result = core.Result{Err: panicError(j.Kind.String(), recover()), Why: ReasonUnfit, Cleaned: j.Kind == core.CleanJob}
 		}
 		j.cancel()
 	}()

@@ -58,6 +58,7 @@ func (sl *slot[R]) lease() *Lease[R] {
 	l := &sl.leases[0]
 	sl.leases = sl.leases[1:]
 	l.slot = sl
+	sl.Lent = true
 	return l
 }
 

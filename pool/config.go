@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,11 @@ import (
 type Config struct {
 	// ConnConfig says where the server is and how to talk to it. Its Tracer may
 	// be an [AcquireTracer] or [ReleaseTracer] too.
+	//
+	// If it has several hosts, each may take ConnectTimeout (connect_timeout in a
+	// connection string) for each of its addresses, and 2 minutes, or ConnectTimeout if that
+	// is longer, for all of them. An address that failed before another one succeeded is tried last from then
+	// on, until that fails or until Reset.
 	ConnConfig *pgx.ConnConfig
 
 	// BeforeConnect is called before a connection is made, with a copy of
@@ -51,8 +57,9 @@ type Config struct {
 	//   - false and an error: it is closed, the get fails with the error.
 	//   - false and nil: it is closed, and the get goes on with another one. After
 	//     more than MaxConns new ones that were refused the get fails with
-	//     ErrUnavailable. From the second in a row on, one that is refused within a
-	//     second of its connect counts as a connect that failed; see OutagePolicy.
+	//     ErrUnavailable. From the second in a row on, one that is refused before its
+	//     first use, within a second of its connect, counts as a connect that failed;
+	//     see OutagePolicy.
 	//
 	// Default: none.
 	PrepareConn func(ctx context.Context, c *pgx.Conn) (bool, error)
@@ -153,10 +160,10 @@ type Config struct {
 	MaxConcurrentDials int32
 
 	// OutagePolicy says what happens to gets that wait while the server cannot
-	// be reached. A connection that the server ends, or that a ping or PrepareConn
-	// finds unfit, within a second of its connect counts as a connect that failed,
-	// but for the first in a row: the next is made after a backoff, of 200 ms at most.
-	// Default: FailFast.
+	// be reached. A connection that the server ends, or that PrepareConn refuses
+	// before its first use, within a second of its connect counts as a connect that
+	// failed, but for the first in a row: the next is made after a backoff, of 200 ms
+	// at most. Default: FailFast.
 	OutagePolicy OutagePolicy
 
 	// BackoffMin and BackoffMax bound the pause after a failed connect: it doubles with each
@@ -168,6 +175,11 @@ type Config struct {
 	// EventOutageLasts, for instance to raise an alarm or to end the program. The pool goes
 	// on trying. Zero: it is not told. Default: 0.
 	ReconnectTimeout time.Duration
+
+	// IsPermanent reports whether waiting cannot heal a connect that failed with err:
+	// then gets are refused under WaitForServer too, until a connect succeeds. It is
+	// called in the goroutine of the connect, by several at once. Default: [IsPermanent].
+	IsPermanent func(err error) bool
 
 	// CancelPolicy says what becomes of a connection whose statement's context ends.
 	// A BuildContextWatcherHandler that was set in ConnConfig is left alone.
@@ -299,7 +311,7 @@ func (c *Config) validate() error {
 		span("BackoffMax", c.BackoffMax, 0),
 		span("ReconnectTimeout", c.ReconnectTimeout, 0),
 		span("HealthCheckPeriod", c.HealthCheckPeriod, 1),
-		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, 0),
+		span("ConnConfig.ConnectTimeout", c.ConnConfig.ConnectTimeout, math.MinInt64), // negative: none, as in pgxpool
 		number("MaxWaiting", c.MaxWaiting, 0),
 		number("MaxConcurrentDials", c.MaxConcurrentDials, 1),
 	} {

@@ -35,8 +35,14 @@
 //   - AfterRelease has 5 seconds, BeforeClose 250 ms, a ping without PingTimeout 5
 //     seconds. AfterRelease also gets what was rolled back. A transaction that
 //     AfterConnect leaves open is a failure.
-//   - A connect has 2 minutes, hooks included, also in the background, unless
-//     ConnConfig.ConnectTimeout says less.
+//   - A connect has 2 minutes for each host, also in the background, unless
+//     ConnConfig.ConnectTimeout says otherwise. What failed before another host or address
+//     succeeded is tried last from then on.
+//   - Durations between 0 and 100 µs are refused: they lack their unit.
+//   - A connection that the server ends, or PrepareConn refuses, within a second of its
+//     connect counts as a connect that failed, from the second in a row on.
+//   - Backends of MinConns and MinIdleConns that die at rest are found and replaced within
+//     HealthCheckPeriod.
 //   - In [Stat] the counts of acquires lag by what is lent, durations are those of
 //     waits, NewConnsCount is without failures, and a get whose context had ended
 //     before is not counted as cancelled.
@@ -60,7 +66,8 @@
 // (plain.go and plain_tx.go), or shared, under a key (shared.go and shared_tx.go, with
 // turns and savepoints). keyed.go shares connections under keys, hold.go keeps them
 // between their uses, in_tx.go limits uses to a transaction. session.go connects and
-// closes, hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
+// closes, hosts.go chooses where to, permanent.go knows what waiting cannot heal.
+// hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
 // dead connections from everybody. manage.go and stat.go are for operators, tracer.go and
 // tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
 // holds what.

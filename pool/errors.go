@@ -119,6 +119,7 @@ const (
 	// too until a backoff has passed; then one connect is the probe.
 	FailFast = actor.FailFast
 	// WaitForServer keeps them until their own contexts end. A failure that
-	// waiting cannot heal, such as a wrong password, refuses them all the same.
+	// waiting cannot heal, such as a wrong password, refuses them all the same; see
+	// Config.IsPermanent.
 	WaitForServer = actor.WaitForServer
 )

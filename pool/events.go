@@ -28,6 +28,7 @@ const (
 	EventResized     = actor.EventResized     // N is the new MaxConns
 	EventPaused      = actor.EventPaused      // nothing is lent from now on
 	EventResumed     = actor.EventResumed     // the pause is over
+	EventNotReady    = actor.EventNotReady    // WaitReady, or a constructor, waits on though connecting has failed, with Err
 	EventReset       = actor.EventReset       // what is open is old
 	EventOutageBegan = actor.EventOutageBegan // connecting has failed, with Err, and had not before, or connections do not last
 	EventOutageEnded = actor.EventOutageEnded // it has Lasted, and N connects have failed
@@ -46,7 +47,7 @@ const (
 	ReasonPanicked  = actor.ReasonPanicked  // a hook in its borrower's goroutine
 	ReasonUnfit     = actor.ReasonUnfit     // the rollback, ping, AfterRelease or OnBind failed, with Err
 	ReasonOverdue   = actor.ReasonOverdue   // a hook ignored its context
-	ReasonLate      = actor.ReasonLate      // it was opened after 2 minutes
+	ReasonLate      = actor.ReasonLate      // a connect came after its time; see Config.ConnConfig
 	ReasonExpired   = actor.ReasonExpired   // MaxConnLifetime
 	ReasonUnneeded  = actor.ReasonUnneeded  // MaxConnIdleTime
 	ReasonExcess    = actor.ReasonExcess    // there were more than MaxConns or MaxIdleConns

@@ -38,7 +38,7 @@ func levelOf(e Event) slog.Level {
 	switch e.Kind {
 	case EventOutageBegan, EventOutageLasts:
 		return slog.LevelError
-	case EventRevoked, EventLeaked, EventDropped:
+	case EventNotReady, EventRevoked, EventLeaked, EventDropped:
 		return slog.LevelWarn
 	case EventOpenFailed:
 		if e.N == 1 {

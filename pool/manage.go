@@ -6,9 +6,10 @@ import "context"
 
 // WaitReady blocks until MinConns and MinIdleConns connections are open, or until ctx ends:
 // then the error is a [*WaitError] that wraps the last failure to connect. While the server
-// cannot be reached it goes on trying, under either OutagePolicy. A failure that time does
-// not heal, such as a wrong password, is ErrUnavailable at once if it comes after the call.
-// The other error is ErrClosed.
+// cannot be reached it goes on trying, under either OutagePolicy, and OnEvent is told why
+// (EventNotReady). A failure that time does not heal (see Config.IsPermanent), such as a
+// wrong password, is ErrUnavailable at once if it comes after the call. The other error is
+// ErrClosed.
 func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.WaitReady(ctx) }
 
 // Check pings every connection that is idle now, one after the other, so that borrowers
@@ -50,8 +51,12 @@ func (p *Pool) Resume() error { return p.desk.Resume() }
 // Reset makes every connection old: idle ones are closed now, lent ones when
 // they are put, those being opened when they arrive. A get that begins after
 // Reset returned never yields an old one, except under a key that is bound
-// already. It returns at once, and does nothing to a closed pool.
-func (p *Pool) Reset() { _ = p.desk.Reset() }
+// already. Of several hosts the first in the connection string is tried first again. It
+// returns at once, and does nothing to a closed pool.
+func (p *Pool) Reset() {
+	p.forget()
+	_ = p.desk.Reset()
+}
 
 // Leases lists the connections that are lent: for how long, under what key, and
 // with Config.TrackLeases by whom. It returns at once.

@@ -18,6 +18,7 @@ type Pool struct {
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
 	keys        *keyed.Table[*session] // connections shared under keys
+	bad         chan badAddresses      // of one: those that are tried last
 	alone       chan struct{}          // of a Simple pool: a token inside says a call is under way
 	patience    keyed.Patience         // of its gets: a Simple pool's do not wait for a borrower
 }
@@ -63,7 +64,8 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), bad: make(chan badAddresses, 1)}
+	p.bad <- nil
 	p.config.settle()
 	if alone {
 		p.alone, p.patience = make(chan struct{}, 1), keyed.NoWait
@@ -94,9 +96,10 @@ func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 		LookAfter:    restless,
 		Clean:        func(ctx context.Context, s *session) error { return s.warn(s.clean(ctx)) },
 		Check:        func(ctx context.Context, s *session) error { return s.warn(s.check(ctx)) },
+		OpenTimeout:  c.connectBudget(),
 		CleanTimeout: mendTime,
 		CheckTimeout: c.pingLimit(),
-		Permanent:    permanent,
+		Permanent:    c.permanent(),
 		MaxOpen:      int(c.MaxConns),
 		MinOpen:      int(c.MinConns),
 		MinIdle:      int(c.MinIdleConns),

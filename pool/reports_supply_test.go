@@ -23,6 +23,9 @@ import (
 // where.
 var reportsOfSupply = []report{
 	{"15.11 TryGetConn after a NOTIFY", ": everything idle listens, 30 calls", tryGetAfterNotify, nil},
+
+	{"15.3 the first of two hosts is silent", ", no `connect_timeout`", silentFirstHost, silentFirstHostThere},
+	{"15.9 waiting for what cannot heal", ", `WaitForServer`", waitsInVain, waitsInVainThere},
 	{"15.10 a minimum whose backends die at rest", ": 2 are kept, a health check every 100 ms, nobody asks", minimumDiesAtRest, minimumDiesAtRestThere},
 	{"15.12 a duration without its unit", ": `MaxConnLifetime = 60`", withoutUnit, withoutUnitThere},
 	{"15.12 a minimum that does not last", ": 4 are kept, each lives for 50 ms, 10 s", minimumThatDoesNotLast, nil},
@@ -302,4 +305,151 @@ func refusingCheckThere(t *testing.T) string {
 			c.Release()
 		}
 	})
+}
+
+// A fleet has a silent host and one that works, in virtual time. Addresses are 192.0.2.1
+// and so on; the lookup has all of a name.
+type fleet struct {
+	names  map[string][]string
+	silent map[string]bool // addresses with their ports
+	tried  []string        // since the last look
+}
+
+// dial leaves the client of a silent address standing.
+func (f *fleet) dial(_ context.Context, _, address string) (net.Conn, error) {
+	f.tried = append(f.tried, address)
+	ours, theirs := net.Pipe()
+	if f.silent[address] {
+		return ours, nil
+	}
+	go func() {
+		defer theirs.Close()
+		serve(pgproto3.NewBackend(theirs, theirs))
+	}()
+	return ours, nil
+}
+
+func (f *fleet) at(c *pgx.ConnConfig) {
+	c.DialFunc = f.dial
+	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return f.names[host], nil }
+}
+
+// look returns the addresses that were tried since the last look.
+func (f *fleet) look() []string {
+	defer func() { f.tried = nil }()
+	return f.tried
+}
+
+func twoHosts() *fleet {
+	return &fleet{
+		names:  map[string][]string{"a": {"192.0.2.1"}, "b": {"192.0.2.2"}},
+		silent: map[string]bool{"192.0.2.1:1": true},
+	}
+}
+
+const (
+	twoHostsAt = "host=a,b port=1,2 user=u database=d sslmode=disable"
+	hostA      = "192.0.2.1:1"
+	hostB      = "192.0.2.2:2"
+)
+
+// Every host has its own time, and the next connect begins where the last succeeded.
+func silentFirstHost(t *testing.T) string {
+	var first, second time.Duration
+	inFleet(t, twoHosts(), twoHostsAt, func(f *fleet, connect func() time.Duration, p *pool.Pool) {
+		first = connect()
+		require.Equal(t, []string{hostA, hostB}, f.look())
+		require.Equal(t, 2*time.Minute, first)
+		second = connect()
+		require.Equal(t, []string{hostB}, f.look())
+		require.Zero(t, second)
+
+		f.silent = map[string]bool{hostB: true}
+		connect()
+		require.Equal(t, []string{hostB, hostA}, f.look(), "the other is tried too")
+		connect()
+		require.Equal(t, []string{hostA}, f.look(), "and remembered")
+
+		f.silent = nil
+		p.Reset()
+		connect()
+		require.Equal(t, []string{hostA}, f.look(), "the order of the connection string")
+	})
+	inFleet(t, twoHosts(), twoHostsAt+" connect_timeout=3", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
+		require.Equal(t, 3*time.Second, connect())
+	})
+	manyAddresses := &fleet{
+		names:  map[string][]string{"a": {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}, "b": {"192.0.2.5"}},
+		silent: map[string]bool{"192.0.2.1:1": true, "192.0.2.2:1": true, "192.0.2.3:1": true, "192.0.2.4:1": true},
+	}
+	inFleet(t, manyAddresses, twoHostsAt+" connect_timeout=120", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
+		require.Equal(t, 2*time.Minute, connect(), "one host leaves the other its time")
+	})
+	sixHosts := &fleet{
+		names:  map[string][]string{"a": {"192.0.2.1"}},
+		silent: map[string]bool{"192.0.2.1:1": true, "192.0.2.1:2": true, "192.0.2.1:3": true, "192.0.2.1:4": true, "192.0.2.1:5": true},
+	}
+	inFleet(t, sixHosts, "host=a,a,a,a,a,a port=1,2,3,4,5,6 user=u database=d sslmode=disable", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
+		require.Equal(t, 10*time.Minute, connect(), "hosts times timeout")
+		require.Zero(t, connect())
+	})
+	threeAddresses := &fleet{
+		names:  map[string][]string{"a": {"192.0.2.1", "192.0.2.2", "192.0.2.3"}},
+		silent: map[string]bool{"192.0.2.1:1": true},
+	}
+	inFleet(t, threeAddresses, "host=a port=1 user=u database=d sslmode=disable", func(f *fleet, connect func() time.Duration, _ *pool.Pool) {
+		require.Equal(t, 40*time.Second, connect(), "the addresses of a host share its time")
+		require.Zero(t, connect())
+		f.look()
+		f.names["a"] = []string{"192.0.2.1", "192.0.2.3", "192.0.2.2"}
+		connect()
+		require.Equal(t, []string{"192.0.2.3:1"}, f.look(), "those that are not known to be bad, in the order of the lookup")
+	})
+	return fmt.Sprintf("connected after %v, the next after %v", first, second)
+}
+
+// inFleet has a pool before a fleet. connect returns how long a new connection took; it is
+// closed at once.
+func inFleet(t *testing.T, f *fleet, connString string, play func(f *fleet, connect func() time.Duration, p *pool.Pool)) {
+	synctest.Test(t, func(t *testing.T) {
+		config, err := pool.ParseConfig(connString)
+		require.NoError(t, err)
+		config.MaxConns = 1 // or a get has another connect begun after a second
+		f.at(config.ConnConfig)
+		p, err := pool.NewWithConfig(t.Context(), config)
+		require.NoError(t, err)
+		defer p.Close()
+		play(f, func() time.Duration {
+			began := time.Now()
+			c, err := p.GetConn(t.Context())
+			require.NoError(t, err)
+			took := time.Since(began)
+			require.NoError(t, p.PutConn(c, pool.WithClose()))
+			synctest.Wait()
+			return took
+		}, p)
+	})
+}
+
+func silentFirstHostThere(t *testing.T) (seen string) {
+	f := twoHosts()
+	synctest.Test(t, func(t *testing.T) {
+		config, err := pgxpool.ParseConfig(twoHostsAt)
+		require.NoError(t, err)
+		f.at(config.ConnConfig)
+		p, err := pgxpool.NewWithConfig(t.Context(), config)
+		require.NoError(t, err)
+		defer p.Close()
+		var took [2]time.Duration
+		for i := range took {
+			began := time.Now()
+			c, err := p.Acquire(t.Context())
+			require.NoError(t, err)
+			took[i] = time.Since(began)
+			require.NoError(t, c.Conn().Close(t.Context()))
+			c.Release()
+		}
+		seen = fmt.Sprintf("connected after %v, the next after %v", took[0], took[1])
+	})
+	return seen
 }

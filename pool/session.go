@@ -49,8 +49,8 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	c := p.config
 	cc := c.ConnConfig.Copy()
 	if c.BeforeConnect != nil {
-		if err := c.BeforeConnect(ctx, cc); err != nil {
-			return nil, err
+		if err := p.beforeConnect(ctx, cc); err != nil {
+			return nil, hookError{err}
 		}
 	}
 	life, die := context.WithCancel(context.Background())
@@ -60,7 +60,16 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 			die()
 		}
 	}()
+	route := p.route(ctx, life, cc)
 	cc.DialFunc = mortal(life, cc.DialFunc)
+	if hook := cc.AfterConnect; hook != nil {
+		cc.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+			if err := hook(ctx, conn); err != nil {
+				return hookError{err}
+			}
+			return nil
+		}
+	}
 	s := &session{pool: p, die: die}
 	cc.OnPgError = s.hear(cc.OnPgError)
 	if c.CancelPolicy == CancelQuery {
@@ -71,9 +80,17 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	opened = true
+	p.learn(route)
 	s.alarmed, s.readOnly, s.fault = false, false, nil // what hosts said that it was not connected to
 	s.setConn(conn)
 	return s, s.afterConnect(ctx)
+}
+
+// beforeConnect runs the hook, which has its own time.
+func (p *Pool) beforeConnect(ctx context.Context, cc *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	return p.config.BeforeConnect(ctx, cc)
 }
 
 // afterConnect runs the hook. It closes the session unless that comes out fit for a
@@ -83,6 +100,8 @@ func (s *session) afterConnect(ctx context.Context) error {
 	if hook == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	fit := false
 	defer func() {
 		if !fit { // also after a panic or Goexit
@@ -92,10 +111,13 @@ func (s *session) afterConnect(ctx context.Context) error {
 		}
 	}()
 	if err := hook(ctx, s.conn); err != nil {
-		return err
+		return hookError{err}
 	}
-	if s.state() != actor.Keep {
-		return errUnfitAfterConnect
+	switch {
+	case s.conn.IsClosed():
+		return errUnfitAfterConnect // the server may have closed it
+	case s.state() != actor.Keep:
+		return hookError{errUnfitAfterConnect}
 	}
 	fit = true
 	return nil
@@ -188,18 +210,4 @@ func (s *session) kill() {
 	defer cancel()
 	_ = s.conn.PgConn().CancelRequest(ctx) // best effort: the server may be gone
 	s.die()
-}
-
-// permanent reports whether trying again cannot help: authentication failed, or the
-// database is not there.
-func permanent(err error) bool {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
-	case "28P01", "28000", "3D000":
-		return true
-	}
-	return false
 }

@@ -163,6 +163,9 @@ func (w *world) fit(b *borrower, sl *Slot, handed bool) {
 	}
 	sl.Proven = false
 	sl.Uses++
+	if !w.picky { // else its Prepare will refuse it
+		sl.Lent = true
+	}
 	if handed {
 		sl.Waits++
 		sl.Waited += w.now - b.began

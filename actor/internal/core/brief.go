@@ -33,7 +33,7 @@ func (m *Machine) lose(now time.Duration, sl *Slot, why Reason, wrong error) {
 	}
 	o.dials++
 	m.countFailure(now, err, false)
-	o.brief = true
+	o.brief, o.lent = true, sl.Lent
 }
 
 // endBrief ends an outage of resources that do not last, once one has lasted that was
@@ -73,6 +73,7 @@ func (m *Machine) lasted(now time.Duration, sl *Slot) bool {
 	return sl.epoch == m.outage.epoch && now-sl.opened >= fresh
 }
 
-// forbearing reports whether waiters are kept though dials are held back: a get goes on
-// with another resource until more than MaxOpen in a row have not lasted.
-func (o *outage) forbearing(limit int) bool { return o.brief && o.lost <= limit }
+// forbearing reports whether waiters are kept though dials are held back. Resources that
+// break in use can be had, and what is refused before its first use may be followed by one
+// that is not, until more than limit have been.
+func (o *outage) forbearing(limit int) bool { return o.brief && (o.lent || o.lost <= limit) }

@@ -138,6 +138,9 @@ func (m *Machine) answerWaiters(now time.Duration) {
 		m.endAll(&m.ready, Holds, nil)
 	case m.stuck(now):
 		m.endHopeless()
+	case m.outage.failures > 0 && !m.outage.told:
+		m.outage.told = true
+		m.tell(Event{Kind: EventNotReady, Err: m.outage.err})
 	}
 }
 

@@ -50,6 +50,9 @@ const (
 	EventPaused
 	// EventResumed: the pause is over.
 	EventResumed
+	// EventNotReady: a Ready waits on though Open has failed, with Err. It is told once in
+	// an outage.
+	EventNotReady
 	// EventReset: what is open, and being opened, is old.
 	EventReset
 	// EventOutageBegan: Open has failed, with Err, where the last one had not, or what it
@@ -74,7 +77,8 @@ var eventNames = [...]string{
 	EventOpened: "opened", EventOpenFailed: "open failed", EventClosed: "closed", EventCleaned: "cleaned",
 	EventTaken: "taken", EventRevoked: "revoked", EventLeaked: "leaked", EventRefused: "refused",
 	EventCancelled: "cancelled", EventResized: "resized", EventPaused: "paused", EventResumed: "resumed",
-	EventReset: "reset", EventOutageBegan: "outage began", EventOutageEnded: "outage ended", EventOutageLasts: "outage lasts",
+	EventNotReady: "not ready", EventReset: "reset",
+	EventOutageBegan: "outage began", EventOutageEnded: "outage ended", EventOutageLasts: "outage lasts",
 	EventClosing: "closing", EventDropped: "events dropped", EventEnded: "ended",
 }
 

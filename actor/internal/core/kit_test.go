@@ -41,6 +41,7 @@ import (
 //	room=N    idle slots in the line; max or max-idle if it is not given
 //	hand=N    answers of the line that may be on their way at once, 1000
 //	events    events are shown
+//	picky     gets are content with nothing: what they have counts as not lent yet
 //
 // max is 2, dials 8, period a minute, backoff 10ms,200ms if they are not given; wait is
 // WaitForServer.
@@ -109,6 +110,7 @@ type world struct {
 	inbox  []func()
 	during []hook
 	events bool
+	picky  bool
 
 	// The line.
 	waiting  []*borrower
@@ -211,7 +213,7 @@ func (w *world) configure(words []string) {
 	}
 	flags := map[string]*bool{
 		"wait": &c.WaitForServer, "nowait": &w.noWait, "keepalive": &c.KeepAlive, "look": &c.Look, "clean": &c.Clean,
-		"check": &c.Check, "events": &w.events,
+		"check": &c.Check, "events": &w.events, "picky": &w.picky,
 	}
 	for _, word := range words {
 		key, value, _ := strings.Cut(word, "=")

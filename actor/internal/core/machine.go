@@ -139,7 +139,7 @@ func (m *Machine) Put(now time.Duration, sl *Slot, v Verdict, why Reason) {
 		case v == Alarm:
 			m.suspectOlder(now, sl)
 			m.lose(now, sl, ReasonBroken, nil)
-		case v == Discard && (why == ReasonBroken || why == ReasonRefused):
+		case v == Discard && (why == ReasonBroken || why == ReasonRefused && !sl.Lent):
 			m.lose(now, sl, why, nil)
 		case sl.why == ReasonExpired && sl.Proven: // before its first use
 			m.lose(now, sl, sl.why, nil)

@@ -10,14 +10,16 @@ type outage struct {
 	epoch     uint64
 	failures  int           // in a row, counted; 0: there is no outage
 	began     time.Duration // when the first was counted
-	told      bool          // that it lasts
+	lasts     bool          // it was told that it does
 	dials     int           // that failed since the outage began, the uncounted too
 	until     time.Duration // end of the backoff
 	err       error         // the last counted failure
 	permanent bool          // waiting does not help
 	lost      int           // resources in a row that did not last, see brief.go
 	brief     bool          // the last counted failure is one of these
+	lent      bool          // and a borrower had it before
 	refillAt  time.Duration // when to dial again for a minimum
+	told      bool          // that a Ready waits on
 }
 
 // backoff reports whether dials are held back.
@@ -57,7 +59,7 @@ func (m *Machine) countFailure(now time.Duration, err error, permanent bool) {
 	o.epoch++
 	o.failures++
 	o.until = now + m.fx.Jitter(min(pause, m.cfg.BackoffMax))
-	o.err, o.permanent, o.brief = err, permanent, false
+	o.err, o.permanent, o.brief, o.lent = err, permanent, false, false
 	o.refillAt = max(o.until, now+m.cfg.CheckPeriod)
 	if o.failures == 1 {
 		o.began = now
@@ -69,13 +71,13 @@ func (m *Machine) countFailure(now time.Duration, err error, permanent bool) {
 func (m *Machine) tellOutage(now time.Duration) {
 	o := &m.outage
 	if m.outageIsToTell() && now >= o.began+m.cfg.ReconnectTimeout {
-		o.told = true
+		o.lasts = true
 		m.tell(Event{Kind: EventOutageLasts, N: o.dials, Err: o.err})
 	}
 }
 
 func (m *Machine) outageIsToTell() bool {
-	return m.cfg.ReconnectTimeout > 0 && m.outage.failures > 0 && !m.outage.told
+	return m.cfg.ReconnectTimeout > 0 && m.outage.failures > 0 && !m.outage.lasts
 }
 
 // stuck reports whether nothing is on its way and dials are held back, in an outage

@@ -126,6 +126,7 @@ func (p *player) config() string {
 	add(30, "dials=%d", 1+p.few(3))
 	add(50, "wait")
 	add(20, "reconnect=%v", p.between(time.Millisecond, time.Minute))
+	add(20, "picky")
 	add(50, "look")
 	add(60, "clean")
 	add(60, "check")

@@ -12,6 +12,7 @@ type Slot struct {
 	// The owner's.
 	Since     time.Duration // when it was last lent, opened or repaired: it has not rested for longer
 	Proven    bool          // opened or repaired, and not lent since
+	Lent      bool          // lent since it was opened: a get was content with it
 	Uses      uint64        // leases since the machine last counted them
 	Waits     uint64        // of those, the leases that a get had to wait for
 	Waited    time.Duration // how long these gets waited, in all
