@@ -28,6 +28,9 @@ const (
 	CloseConn
 )
 
+// String returns what pool_cancel_policy calls it.
+func (p CancelPolicy) String() string { return policy(p, "cancel_query", "close_conn") }
+
 // cancelGrace is how long after the end of its context a statement may go on.
 const cancelGrace = 250 * time.Millisecond
 

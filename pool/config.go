@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -213,6 +214,17 @@ const (
 	CloseDirty
 )
 
+// String returns what pool_dirty_policy calls it.
+func (p DirtyPolicy) String() string { return policy(p, "rollback", "close_dirty") }
+
+// policy returns the name of a policy, or its number.
+func policy[P ~uint8](p P, names ...string) string {
+	if int(p) < len(names) {
+		return names[p]
+	}
+	return strconv.Itoa(int(p))
+}
+
 // Copy returns a deep copy that may be changed on its own, except for the
 // tls.Config, which must not be changed after its first use.
 func (c *Config) Copy() *Config {
@@ -245,11 +257,11 @@ func (c *Config) validate() error {
 	case c.ConnConfig == nil:
 		return &ConfigError{Field: "ConnConfig", Value: nil, Reason: "is required"}
 	case c.OutagePolicy > WaitForServer:
-		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "unknown policy"}
 	case c.CancelPolicy > CloseConn:
-		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "unknown policy"}
 	case c.DirtyPolicy > CloseDirty:
-		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "unknown policy"}
 	}
 	for _, s := range []setting{
 		span("MaxConnLifetime", c.MaxConnLifetime, 0),

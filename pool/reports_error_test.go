@@ -21,6 +21,10 @@ import (
 
 // Reports about errors, events and logs: what they say, and what errors.Is finds in them.
 var reportsOfErrors = []report{
+	{"15.1 connects that hang", "a get that waits in vain meanwhile", connectsHang, connectsHangTheirs},
+	{"15.2 closed pool", "`errors.Is(err, puddle.ErrClosedPool)`, which job queues stop on", ofOurs(isClosedPool), ofTheirs(isClosedPool)},
+	{"15.3 enums", "printed with %v", printedEnums, nil},
+	{"15.4 passwords", fmt.Sprintf("shown by errors of %d forms of connection strings", len(secretive)), passwordsShown, passwordsShownTheirs},
 	{"17.1 ended before", "eight verbs with a context that has ended: `err == context.Canceled`",
 		ofOurs(endedBefore), ofTheirs(endedBefore)},
 	{"17.2 closed pool", "a query on a closed pool", ofOurs(closedPool), ofTheirs(closedPool)},
@@ -315,4 +319,85 @@ func (a *admin) awaitRunning(sql string) {
 			where datname = current_database() and state = 'active' and query = $1`, sql).Scan(&n))
 		return n == 1
 	}, wide, 2*time.Millisecond)
+}
+
+// connectsHang has a get wait for connects that do not come to an end.
+func connectsHang(t *testing.T) string {
+	dialing := make(chan struct{}, 10)
+	config, err := pool.ParseConfig("host=h user=u pool_max_conns=2 pool_acquire_timeout=100ms")
+	require.NoError(t, err)
+	config.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+		dialing <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	_, err = p.GetConn(background(t))
+	require.Regexp(t, `^get timed out after [\d.]+m?s: no resource available `+
+		`\(0 of 2 in use, 1 being opened for up to [\d.]+m?s, 0 others waiting\)$`, err.Error())
+	<-dialing
+	return "`" + regexp.MustCompile(`[\d.]+m?s`).ReplaceAllString(err.Error(), "…") + "`"
+}
+
+func connectsHangTheirs(t *testing.T) string {
+	config, err := pgxpool.ParseConfig("host=h user=u pool_max_conns=2")
+	require.NoError(t, err)
+	config.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	p, err := pgxpool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(background(t), 100*time.Millisecond)
+	defer cancel()
+	_, err = p.Acquire(ctx)
+	require.Error(t, err)
+	p.Close()
+	return fmt.Sprintf("`%v`", err)
+}
+
+func isClosedPool(t *testing.T, p either) string {
+	closed, err := pgxpool.New(background(t), server.Database(t))
+	require.NoError(t, err)
+	closed.Close()
+	_, theirs := closed.Acquire(background(t)) // puddle.ErrClosedPool
+	p.Close()
+	for verb, err := range verbErrors(background(t), p) {
+		require.ErrorIs(t, err, theirs, verb)
+	}
+	return "true"
+}
+
+func printedEnums(t *testing.T) string {
+	enums := []any{
+		pool.FailFast, pool.WaitForServer, pool.CancelQuery, pool.CloseConn, pool.Rollback, pool.CloseDirty,
+		pool.EventOpened, pool.EventEnded, pool.ReasonNone, pool.ReasonUsed,
+	}
+	require.Equal(t, "[fail_fast wait_for_server cancel_query close_conn rollback close_dirty opened ended no reason used after the end of its lease]",
+		fmt.Sprint(enums))
+	return "words"
+}
+
+func passwordsShown(t *testing.T) string {
+	for _, connString := range secretive {
+		hidesSecret(t, connString)
+	}
+	return "0"
+}
+
+func passwordsShownTheirs(t *testing.T) string {
+	shown := 0
+	for _, connString := range secretive {
+		p, err := pgxpool.New(background(t), connString)
+		if err == nil {
+			p.Close()
+			continue
+		}
+		if text := err.Error(); strings.Contains(text, secretA) || strings.Contains(text, secretB) {
+			shown++
+		}
+	}
+	return fmt.Sprintf("%d, by errors of ParseConfig", shown)
 }
