@@ -177,7 +177,7 @@ func (p *Pool) holding(ctx context.Context, get func(context.Context) (*keyed.Ho
 	lend := func(ctx context.Context) (*Conn, error) {
 		hold, err := get(ctx)
 		if err != nil {
-			return nil, err
+			return nil, timed(err)
 		}
 		return p.newShared(hold), nil
 	}

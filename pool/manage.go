@@ -8,7 +8,7 @@ import "context"
 // until ctx ends: then the error is a [*WaitError]. If the server cannot be
 // reached it returns with ErrUnavailable, which wraps the failure; under
 // WaitForServer it goes on waiting. The other error is ErrClosed.
-func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.Ready(ctx) }
+func (p *Pool) WaitReady(ctx context.Context) error { return timed(p.desk.Ready(ctx)) }
 
 // Resize sets MinConns and MaxConns anew, and returns at once. Growing serves
 // those who wait. Shrinking closes what is idle and too many now, and what is put
@@ -33,7 +33,7 @@ func (p *Pool) Resize(minconn, maxconn int) error {
 // error for anybody. If ctx ends before everything is back the error is a
 // [*WaitError], and the pause has had no effect unless another is in force. Other
 // errors: ErrResumed if Resume came first, ErrClosed.
-func (p *Pool) Pause(ctx context.Context) error { return p.desk.Pause(ctx) }
+func (p *Pool) Pause(ctx context.Context) error { return timed(p.desk.Pause(ctx)) }
 
 // Resume ends a pause: those who wait are served. Without a pause it does
 // nothing. It returns at once; the only error is ErrClosed.

@@ -21,6 +21,8 @@ import (
 
 // Reports about errors, events and logs: what they say, and what errors.Is finds in them.
 var reportsOfErrors = []report{
+	{"8.1 deadlines", "nine ways to run into one: `errors.Is(err, context.DeadlineExceeded) && pgconn.Timeout(err)`", ofOurs(deadlines), ofTheirs(deadlines)},
+	{"8.2 cancels", "the same with a cancel: `errors.Is(err, context.Canceled)`", ofOurs(cancels), ofTheirs(cancels)},
 	{"15.1 connects that hang", "a get that waits in vain meanwhile", connectsHang, connectsHangTheirs},
 	{"15.2 closed pool", "`errors.Is(err, puddle.ErrClosedPool)`, which job queues stop on", ofOurs(isClosedPool), ofTheirs(isClosedPool)},
 	{"15.3 enums", "printed with %v", printedEnums, nil},
@@ -115,7 +117,7 @@ func abortedTx(t *testing.T, p either) string {
 	ctx := background(t)
 	tx, err := p.Begin(ctx)
 	require.NoError(t, err)
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	_, err = tx.Exec(short, sleeps)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -400,4 +402,122 @@ func passwordsShownTheirs(t *testing.T) string {
 		}
 	}
 	return fmt.Sprintf("%d, by errors of ParseConfig", shown)
+}
+
+// runInto are the errors of ways to run into the end of the context that soon returns.
+func runInto(t *testing.T, p either, soon func() context.Context) map[string]error {
+	ctx := background(t)
+	ready := func() context.Context { // a connection is idle
+		require.NoError(t, p.Ping(ctx))
+		return soon()
+	}
+	errs := map[string]error{}
+	_, errs["Exec"] = p.Exec(ready(), sleeps)
+	rows, _ := p.Query(ready(), sleeps)
+	for rows.Next() {
+	}
+	errs["Query"] = rows.Err()
+	errs["QueryRow"] = p.QueryRow(ready(), sleeps).Scan(new(any))
+	b := &pgx.Batch{}
+	b.Queue(sleeps)
+	errs["SendBatch"] = p.SendBatch(ready(), b).Close()
+	_, errs["CopyFrom"] = p.CopyFrom(ready(), pgx.Identifier{"sleepy"}, []string{"i"}, pgx.CopyFromRows([][]any{{1}}))
+
+	tx, err := p.Begin(ctx)
+	require.NoError(t, err)
+	_, errs["Tx.Exec"] = tx.Exec(soon(), sleeps)
+	_ = tx.Rollback(ctx)
+	tx, err = p.Begin(ctx)
+	require.NoError(t, err)
+	over := soon()
+	<-over.Done()
+	errs["Commit"] = tx.Commit(over)
+
+	tx, err = p.Begin(ctx)
+	require.NoError(t, err)
+	errs["get"] = p.Ping(soon())
+	nested, err := tx.Begin(ctx)
+	require.NoError(t, err)
+	_, errs["savepoint"] = nested.Exec(soon(), sleeps)
+	_ = tx.Rollback(ctx)
+	return errs
+}
+
+// sleepy makes a table into which a COPY takes 20 s.
+func sleepy(t *testing.T, p either) {
+	_, err := p.Exec(background(t), `create table sleepy (i int);
+		create function sleep() returns trigger language plpgsql as $$ begin perform pg_sleep(20); return new; end $$;
+		create trigger sleeps before insert on sleepy for each row execute function sleep()`)
+	require.NoError(t, err)
+}
+
+func deadlines(t *testing.T, p either) string {
+	sleepy(t, p)
+	p = ofOne(t, p)
+	errs := runInto(t, p, func() context.Context {
+		ctx, cancel := context.WithTimeout(background(t), 50*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	})
+	found := 0
+	for way, err := range errs {
+		if errors.Is(err, context.DeadlineExceeded) && pgconn.Timeout(err) {
+			found++
+		} else if isOurs(p) && err == context.DeadlineExceeded {
+			found++ // the machine has stalled, and it had ended before
+		} else if isOurs(p) {
+			t.Errorf("%s: %v", way, err)
+		}
+		if isOurs(p) {
+			require.False(t, pgconn.SafeToRetry(err), "%s: it may have been done", way)
+		}
+	}
+	return fmt.Sprintf("%d of %d", found, len(errs))
+}
+
+func cancels(t *testing.T, p either) string {
+	sleepy(t, p)
+	p = ofOne(t, p)
+	errs := runInto(t, p, func() context.Context {
+		ctx, cancel := context.WithCancel(background(t))
+		time.AfterFunc(50*time.Millisecond, cancel)
+		return ctx
+	})
+	found := 0
+	for way, err := range errs {
+		if errors.Is(err, context.Canceled) {
+			found++
+		} else if isOurs(p) {
+			t.Errorf("%s: %v", way, err)
+		}
+		if isOurs(p) {
+			require.False(t, pgconn.Timeout(err), way)
+		}
+	}
+	return fmt.Sprintf("%d of %d", found, len(errs))
+}
+
+// ofOne makes a pool of one connection with the configuration of p.
+func ofOne(t *testing.T, p either) either {
+	ctx := background(t)
+	switch p := p.(type) {
+	case *pool.Pool:
+		config := p.Config()
+		config.MaxConns = 1
+		q, err := pool.NewWithConfig(ctx, config)
+		require.NoError(t, err)
+		t.Cleanup(q.Close)
+		require.NoError(t, q.Ping(ctx))
+		return q
+	case *pgxpool.Pool:
+		config := p.Config()
+		config.MaxConns = 1
+		q, err := pgxpool.NewWithConfig(ctx, config)
+		require.NoError(t, err)
+		t.Cleanup(q.Close)
+		require.NoError(t, q.Ping(ctx))
+		return q
+	default:
+		panic(p)
+	}
 }
