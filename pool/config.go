@@ -30,7 +30,9 @@ type Config struct {
 	// AfterConnect is called with every new connection before anybody else
 	// sees it, for instance to register types. An error closes it and counts as
 	// a failure to connect, and so does a connection that it leaves closed, busy
-	// or in a transaction. Default: none.
+	// or in a transaction. It is called again, with a connection that has been in use, after
+	// ResetSession, and where the pool resets a session by itself (see [Keying]); an error
+	// closes the connection then. Default: none.
 	AfterConnect func(ctx context.Context, c *pgx.Conn) error
 
 	// BeforeAcquire is called before a connection is lent, where PrepareConn
@@ -56,9 +58,10 @@ type Config struct {
 
 	// ResetSession is called with a connection that was put, once an open
 	// transaction is rolled back and before anybody else gets it, and takes back what
-	// the borrower did to the session; [DiscardAll] does. It has 5 seconds. An error
-	// closes the connection, and so does leaving it busy or in a transaction. Every put
-	// costs a goroutine and what it does. Default: none; session state stays, as in
+	// the borrower did to the session; [DiscardAll] does. AfterConnect is called again after
+	// it, since that cannot tell the borrower's settings from AfterConnect's. Both have 5
+	// seconds together. An error closes the connection, and so does leaving it busy or in a
+	// transaction. Every put costs a goroutine and what they do. Default: none; session state stays, as in
 	// psycopg2.
 	ResetSession func(ctx context.Context, c *pgx.Conn) error
 

@@ -23,6 +23,7 @@ import (
 var reportsOfErrors = []report{
 	{"8.1 deadlines", "nine ways to run into one: `errors.Is(err, context.DeadlineExceeded) && pgconn.Timeout(err)`", ofOurs(deadlines), ofTheirs(deadlines)},
 	{"8.2 cancels", "the same with a cancel: `errors.Is(err, context.Canceled)`", ofOurs(cancels), ofTheirs(cancels)},
+	{"14.1 reset undoes AfterConnect", "what AfterConnect has set, for the second borrower, after DISCARD ALL", afterDiscardAll, afterDiscardAllTheirs},
 	{"15.1 connects that hang", "a get that waits in vain meanwhile", connectsHang, connectsHangTheirs},
 	{"15.2 closed pool", "`errors.Is(err, puddle.ErrClosedPool)`, which job queues stop on", ofOurs(isClosedPool), ofTheirs(isClosedPool)},
 	{"15.3 enums", "printed with %v", printedEnums, nil},
@@ -520,4 +521,70 @@ func ofOne(t *testing.T, p either) either {
 	default:
 		panic(p)
 	}
+}
+
+const setUp = "set my.region = 'eu'"
+
+// configures is an AfterConnect.
+func configures(ctx context.Context, c *pgx.Conn) error { _, err := c.Exec(ctx, setUp); return err }
+
+// region asks for what configures has set.
+func region(t *testing.T, on interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) (region string) {
+	require.NoError(t, on.QueryRow(background(t), "select current_setting('my.region', true)").Scan(&region))
+	return region
+}
+
+func afterDiscardAll(t *testing.T) string {
+	for name, reset := range map[string]func(ctx context.Context, c *pgx.Conn) error{
+		"DiscardAll": pool.DiscardAll,
+		"their own":  func(ctx context.Context, c *pgx.Conn) error { _, err := c.Exec(ctx, "reset all"); return err },
+	} {
+		p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.AfterConnect, c.ResetSession = 1, configures, reset })
+		for range 3 {
+			c := get(t, p)
+			require.Equal(t, "eu", region(t, c), name)
+			_, err := c.Exec(background(t), "set my.region = 'elsewhere'")
+			require.NoError(t, err)
+			c.Release()
+		}
+		require.EqualValues(t, 1, p.Stat().NewConnsCount())
+		a.await(1)
+	}
+
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.AfterConnect = 1, configures })
+	view, err := p.Keyed(pool.Keying{
+		Key:      func(context.Context) (any, error) { return "k", nil },
+		OnUnbind: func(ctx context.Context, _ any, c *pgx.Conn) error { return pool.DiscardAll(ctx, c) },
+	})
+	require.NoError(t, err)
+	for range 2 {
+		require.Equal(t, "eu", region(t, view), "OnUnbind")
+	}
+	require.EqualValues(t, 1, p.Stat().NewConnsCount())
+	return "there"
+}
+
+func afterDiscardAllTheirs(t *testing.T) string {
+	config, err := pgxpool.ParseConfig(server.Database(t))
+	require.NoError(t, err)
+	config.MaxConns, config.AfterConnect = 1, configures
+	released := make(chan bool, 10)
+	config.AfterRelease = func(c *pgx.Conn) bool {
+		err := pool.DiscardAll(context.Background(), c)
+		released <- true
+		return err == nil
+	}
+	p, err := pgxpool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	require.Equal(t, "eu", region(t, p))
+	<-released
+	var second *string
+	require.NoError(t, p.QueryRow(background(t), "select nullif(current_setting('my.region', true), '')").Scan(&second))
+	if second == nil {
+		return "gone, with DISCARD ALL in AfterRelease"
+	}
+	return "there"
 }
