@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pgactor/pgactor/actor/internal/core"
@@ -247,6 +248,16 @@ const (
 	// after each backoff. A failure that is Permanent refuses them all the same.
 	WaitForServer
 )
+
+var policyNames = [...]string{FailFast: "fail_fast", WaitForServer: "wait_for_server"}
+
+// String names the policy, as package pool's pool_outage_policy does.
+func (p OutagePolicy) String() string {
+	if int(p) < len(policyNames) {
+		return policyNames[p]
+	}
+	return strconv.Itoa(int(p))
+}
 
 // A ConfigError says which field of a configuration has a value that cannot
 // be, and why.

@@ -28,6 +28,9 @@ const (
 	CloseConn
 )
 
+// String returns what pool_cancel_policy calls it.
+func (p CancelPolicy) String() string { return policy(p, "cancel_query", "close_conn") }
+
 // cancelGrace is how long after the end of its context a statement may go on.
 const cancelGrace = 250 * time.Millisecond
 
@@ -138,11 +141,17 @@ func (c cancelConn) Close() error {
 // queryCanceled is the server's code for a statement that was cancelled.
 const queryCanceled = "57014"
 
-// explainCancel adds the error of ctx, if that has ended, to the server's error of a
-// statement that was cancelled.
-func explainCancel(ctx context.Context, err error) error {
-	var e *pgconn.PgError
-	if ctx.Err() == nil || !errors.As(err, &e) || e.Code != queryCanceled {
+// explainEnd adds the error of ctx, if that has ended, to the error of a statement that the
+// server has cancelled since, or that has lost its connection to the end of its time.
+func (s *session) explainEnd(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	var answer *pgconn.PgError
+	switch {
+	case errors.As(err, &answer) && answer.Code == queryCanceled:
+	case answer == nil && s.conn.IsClosed() && !errors.Is(err, pgconn.ErrConnClosed): // that was lost before
+	default:
 		return err
 	}
 	return fmt.Errorf("%w: %w", endedError(ctx), err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,7 +39,9 @@ type Config struct {
 	// AfterConnect is called with every new connection before anybody else
 	// sees it, for instance to register types. An error closes it and counts as
 	// a failure to connect, and so does a connection that it leaves closed, busy
-	// or in a transaction. Default: none.
+	// or in a transaction. It is called again, with a connection that has been in use, after
+	// ResetSession, and where the pool resets a session by itself (see [Keying]); an error
+	// closes the connection then. Default: none.
 	AfterConnect func(ctx context.Context, c *pgx.Conn) error
 
 	// BeforeAcquire is called before a connection is lent, where PrepareConn
@@ -66,9 +69,10 @@ type Config struct {
 
 	// ResetSession is called with a connection that was put, once an open
 	// transaction is rolled back and before anybody else gets it, and takes back what
-	// the borrower did to the session; [DiscardAll] does. It has 5 seconds. An error
-	// closes the connection, and so does leaving it busy or in a transaction. Every put
-	// costs a goroutine and what it does. Default: none; session state stays, as in
+	// the borrower did to the session; [DiscardAll] does. AfterConnect is called again after
+	// it, since that cannot tell the borrower's settings from AfterConnect's. Both have 5
+	// seconds together. An error closes the connection, and so does leaving it busy or in a
+	// transaction. Every put costs a goroutine and what they do. Default: none; session state stays, as in
 	// psycopg2.
 	ResetSession func(ctx context.Context, c *pgx.Conn) error
 
@@ -255,6 +259,17 @@ const (
 	CloseDirty
 )
 
+// String returns what pool_dirty_policy calls it.
+func (p DirtyPolicy) String() string { return policy(p, "rollback", "close_dirty") }
+
+// policy returns the name of a policy, or its number.
+func policy[P ~uint8](p P, names ...string) string {
+	if int(p) < len(names) {
+		return names[p]
+	}
+	return strconv.Itoa(int(p))
+}
+
 // Copy returns a deep copy that may be changed on its own, except for the
 // tls.Config, which must not be changed after its first use.
 func (c *Config) Copy() *Config {
@@ -292,11 +307,11 @@ func (c *Config) validate() error {
 	case c.ConnConfig == nil:
 		return &ConfigError{Field: "ConnConfig", Value: nil, Reason: "is required"}
 	case c.OutagePolicy > WaitForServer:
-		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "OutagePolicy", Value: c.OutagePolicy, Reason: "unknown policy"}
 	case c.CancelPolicy > CloseConn:
-		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "unknown policy"}
 	case c.DirtyPolicy > CloseDirty:
-		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
+		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "unknown policy"}
 	case c.Compat > CompatPgxpool:
 		return &ConfigError{Field: "Compat", Value: c.Compat, Reason: "must be CompatNone or CompatPgxpool"}
 	}

@@ -36,7 +36,8 @@ func (c *Conn) Release() {
 // Conn returns the connection itself, nil once it is put back. It must not be
 // used after that. Under a key others are not kept from using it at the same time; and
 // a rollback that was left to the pool, see [Tx.Rollback], has not been done for it.
-// Its errors are pgx's own: that of a cancelled statement does not name the context's.
+// Its errors are pgx's own: that of a statement that the server has cancelled is the
+// server's (SQLSTATE 57014) alone, neither the context's nor one of pgconn.Timeout.
 func (c *Conn) Conn() *pgx.Conn {
 	if c == nil || c.lease == nil {
 		return nil

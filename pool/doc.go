@@ -54,6 +54,8 @@
 //     CancelPolicy: CloseConn does as pgxpool.
 //   - After their end transactions and rows have no connection: Tx.Conn and Rows.Conn are
 //     nil, Scan and Values are ErrNotLeased, FieldDescriptions and TypeMap are nil.
+//   - The errors of ParseConfig never quote the connection string; one in which the password
+//     would be taken for a part of a host, a database or a parameter's name is refused.
 //   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's
 //     configuration; one that names *pool.Pool gets the pool.
 //
@@ -70,5 +72,6 @@
 // hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
 // dead connections from everybody. manage.go and stat.go are for operators, tracer.go and
 // tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
-// holds what.
+// holds what. deadline.go and secret.go are about errors: that pgconn.Timeout finds a
+// deadline in them, and that nobody finds a password.
 package pool

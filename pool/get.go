@@ -12,7 +12,7 @@ import (
 
 // GetConn lends a connection: an idle one, or the first that is put or opened.
 // It blocks until ctx ends at the latest; then errors.Is finds the context's
-// error, and a [*WaitError] tells what was waited for. Gets that wait are served
+// error, and pgconn.Timeout the deadline, and a [*WaitError] tells what was waited for. Gets that wait are served
 // first come, first served. If ctx has ended before, the error is ctx.Err() itself, even
 // if a connection is idle. With [WithKey] it lends the connection bound to
 // the key; an invalid key is a [*KeyError], one whose connection was
@@ -44,7 +44,7 @@ func (p *Pool) acquire(ctx context.Context, patience keyed.Patience) (*Conn, err
 func (p *Pool) lend(ctx context.Context, patience keyed.Patience) (*Conn, error) {
 	lease, err := p.lease(ctx, patience)
 	if err != nil {
-		return nil, err
+		return nil, timed(err)
 	}
 	return p.newConn(lease), nil
 }

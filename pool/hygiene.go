@@ -96,6 +96,9 @@ func (s *session) clean(ctx context.Context) error {
 		if s.state() != actor.Keep {
 			return errUnfitReset
 		}
+		if err := s.restore(ctx); err != nil {
+			return err
+		}
 	}
 	hook := s.pool.config.AfterRelease
 	switch {

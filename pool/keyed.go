@@ -35,9 +35,10 @@ type Keying struct {
 	// OnUnbind is called when the last holder has put the connection, once an open
 	// transaction is rolled back, and undoes what OnBind and the holders did; it is told
 	// for whom, as OnBind was. If it fails, or is not given although OnBind is, the session
-	// is reset. It is called in a goroutine of the pool's and has, with the reset, 5
-	// seconds; after that, or a panic, the connection is closed. It is not called for a
-	// connection that is closed instead of kept. Default: none.
+	// is reset; after a [DiscardAll] in it AfterConnect is called again. It is called in a
+	// goroutine of the pool's and has, with the reset, 5 seconds; after that, or a panic, the
+	// connection is closed. It is not called for a connection that is closed instead of kept.
+	// Default: none.
 	OnUnbind func(ctx context.Context, who any, c *pgx.Conn) error
 
 	// ShowKey is Config.ShowKey for the keys of this view. Default: that of the pool.
@@ -179,7 +180,7 @@ func (p *Pool) holding(ctx context.Context, get func(context.Context) (*keyed.Ho
 	lend := func(ctx context.Context) (*Conn, error) {
 		hold, err := get(ctx)
 		if err != nil {
-			return nil, err
+			return nil, timed(err)
 		}
 		return p.newShared(hold), nil
 	}
@@ -269,9 +270,13 @@ var errUnfitBound = errors.New("OnBind left the connection closed, busy or in a 
 func (s *session) unbind(ctx context.Context) error {
 	b := s.bound
 	s.bound = nil
+	delete(s.conn.PgConn().CustomData(), discarded) // a borrower may have called it
 	if hook := b.keying.OnUnbind; hook != nil {
 		if hook(ctx, b.who, s.conn) == nil && s.state() == actor.Keep {
 			forgetNotifications(s.conn)
+			if _, yes := s.conn.PgConn().CustomData()[discarded]; yes {
+				return s.restore(ctx)
+			}
 			return nil
 		}
 		if s.state() == actor.Clean {

@@ -10,14 +10,14 @@ import "context"
 // (EventNotReady). A failure that time does not heal (see Config.IsPermanent), such as a
 // wrong password, is ErrUnavailable at once if it comes after the call. The other error is
 // ErrClosed.
-func (p *Pool) WaitReady(ctx context.Context) error { return p.desk.WaitReady(ctx) }
+func (p *Pool) WaitReady(ctx context.Context) error { return timed(p.desk.WaitReady(ctx)) }
 
 // Check pings every connection that is idle now, one after the other, so that borrowers
 // find the others meanwhile. Those that do not answer within PingTimeout (5 seconds without)
 // are closed, and replaced up to MinConns and MinIdleConns. It blocks until all that are
 // still idle have been pinged, or until ctx ends: then the error is a [*WaitError], and the
 // pings go on. In a pause it waits for Resume. The other error is ErrClosed.
-func (p *Pool) Check(ctx context.Context) error { return p.desk.CheckIdle(ctx) }
+func (p *Pool) Check(ctx context.Context) error { return timed(p.desk.CheckIdle(ctx)) }
 
 // Resize sets MinConns and MaxConns anew, and returns at once. Growing serves
 // those who wait. Shrinking closes what is idle and too many now, and what is put
@@ -42,7 +42,7 @@ func (p *Pool) Resize(minconn, maxconn int) error {
 // error for anybody. If ctx ends before everything is back the error is a
 // [*WaitError], and the pause has had no effect unless another is in force. Other
 // errors: ErrResumed if Resume came first, ErrClosed.
-func (p *Pool) Pause(ctx context.Context) error { return p.desk.Pause(ctx) }
+func (p *Pool) Pause(ctx context.Context) error { return timed(p.desk.Pause(ctx)) }
 
 // Resume ends a pause: those who wait are served. Without a pause it does
 // nothing. It returns at once; the only error is ErrClosed.

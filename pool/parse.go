@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // ParseConfig makes a Config from a connection string, keywords and values or a
@@ -29,7 +28,11 @@ import (
 //
 // Any other parameter that begins with pool_ is an error. Errors are
 // [*pgconn.ParseConfigError], for the pool's own parameters with a
-// [*ConfigError] inside. How the sizes fit together is looked at by
+// [*ConfigError] inside. They name the setting, and never quote connString, nor have it in
+// their ConnString: of a string that cannot be understood nobody knows which part is the
+// password. A string that parses so that the password is in the name of a host, a user, a
+// database or a parameter is an error too: that name would be in every error of a connect.
+// How the sizes fit together is looked at by
 // [NewWithConfig], since they may be changed before.
 //
 //	user=jack password=secret host=pg.example.com dbname=mydb pool_max_conns=10 pool_acquire_timeout=5s
@@ -37,7 +40,10 @@ import (
 func ParseConfig(connString string) (*Config, error) {
 	cc, err := pgx.ParseConfig(connString)
 	if err != nil {
-		return nil, err
+		return nil, safeParseError(err)
+	}
+	if what, err := misread(connString, cc); err != nil {
+		return nil, parseError(what, err)
 	}
 	c := &Config{
 		ConnConfig:         cc,
@@ -55,11 +61,11 @@ func ParseConfig(connString string) (*Config, error) {
 		}
 		delete(cc.RuntimeParams, p.name)
 		if what, err := p.set(c, p.name, value); err != nil {
-			return nil, pgconn.NewParseConfigError(connString, what, err)
+			return nil, parseError(what, err)
 		}
 	}
 	if err := unknown(cc.RuntimeParams); err != nil {
-		return nil, pgconn.NewParseConfigError(connString, "unknown parameter", err)
+		return nil, parseError("unknown parameter", err)
 	}
 	return c, nil
 }
@@ -118,10 +124,10 @@ func count(least int64, field func(*Config) *int32) setter {
 	return func(c *Config, name, value string) (string, error) {
 		n, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {
-			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a whole number that fits"}
+			return "cannot parse " + name, &ConfigError{Field: name, Value: plainly(value), Reason: "is not a whole number that fits"}
 		}
 		*field(c) = int32(n)
-		return tooSmall(setting{field: name, value: n, least: least, show: value})
+		return tooSmall(setting{field: name, value: n, least: least, show: plainly(value)})
 	}
 }
 
@@ -138,10 +144,10 @@ func duration(least int64, field func(*Config) *time.Duration) setter {
 	return func(c *Config, name, value string) (string, error) {
 		d, err := time.ParseDuration(value)
 		if err != nil {
-			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "is not a duration such as 1h30m"}
+			return "cannot parse " + name, &ConfigError{Field: name, Value: plainly(value), Reason: "is not a duration such as 1h30m"}
 		}
 		*field(c) = d
-		return tooSmall(setting{field: name, value: int64(d), least: least, show: value, span: true})
+		return tooSmall(setting{field: name, value: int64(d), least: least, show: plainly(value), span: true})
 	}
 }
 
@@ -151,7 +157,7 @@ func tooSmall(s setting) (string, error) { return s.field + " too small", s.chec
 func choice(set func(c *Config, second bool), first, second string) setter {
 	return func(c *Config, name, value string) (string, error) {
 		if value != first && value != second {
-			return "cannot parse " + name, &ConfigError{Field: name, Value: value, Reason: "must be " + first + " or " + second}
+			return "cannot parse " + name, &ConfigError{Field: name, Value: plainly(value), Reason: "must be " + first + " or " + second}
 		}
 		set(c, value == second)
 		return "", nil
@@ -171,7 +177,7 @@ func unknown(params map[string]string) error {
 		return nil
 	}
 	name := slices.Min(names)
-	return &ConfigError{Field: name, Value: params[name], Reason: "is no parameter of this pool; did you mean " + nearest(name) + "?"}
+	return &ConfigError{Field: plainly(name), Value: notShown, Reason: "is no parameter of this pool; did you mean " + nearest(name) + "?"}
 }
 
 // nearest is the parameter whose name takes the fewest edits to reach.

@@ -173,7 +173,7 @@ func open(ctx context.Context, minconn, maxconn int, connString string, alone bo
 	if err != nil {
 		return nil, err
 	}
-	if err := p.desk.Ready(ctx); err != nil {
+	if err := p.WaitReady(ctx); err != nil {
 		// Nobody has a connection yet, so this takes no longer than its grace.
 		_ = p.CloseAll(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("opening %d connections: %w", minconn, err)
@@ -194,7 +194,7 @@ func (p *Pool) Config() *Config { return p.config.Copy() }
 // most. A second call gets ErrClosed; one that comes while the first
 // still waits shares its result.
 func (p *Pool) CloseAll(ctx context.Context) error {
-	return p.desk.CloseAll(ctx)
+	return timed(p.desk.CloseAll(ctx))
 }
 
 // Close ends the pool and blocks until every borrower has put its connection,

@@ -21,6 +21,13 @@ import (
 
 // Reports about errors, events and logs: what they say, and what errors.Is finds in them.
 var reportsOfErrors = []report{
+	{"8.1 deadlines", "nine ways to run into one: `errors.Is(err, context.DeadlineExceeded) && pgconn.Timeout(err)`", ofOurs(deadlines), ofTheirs(deadlines)},
+	{"8.2 cancels", "the same with a cancel: `errors.Is(err, context.Canceled)`", ofOurs(cancels), ofTheirs(cancels)},
+	{"14.1 reset undoes AfterConnect", "what AfterConnect has set, for the second borrower, after DISCARD ALL", afterDiscardAll, afterDiscardAllTheirs},
+	{"15.1 connects that hang", "a get that waits in vain meanwhile", connectsHang, connectsHangTheirs},
+	{"15.2 closed pool", "`errors.Is(err, puddle.ErrClosedPool)`, which job queues stop on", ofOurs(isClosedPool), ofTheirs(isClosedPool)},
+	{"15.3 enums", "printed with %v", printedEnums, nil},
+	{"15.4 passwords", fmt.Sprintf("shown by errors of %d forms of connection strings", len(secretive)), passwordsShown, passwordsShownTheirs},
 	{"17.1 ended before", "eight verbs with a context that has ended: `err == context.Canceled`",
 		ofOurs(endedBefore), ofTheirs(endedBefore)},
 	{"17.2 closed pool", "a query on a closed pool", ofOurs(closedPool), ofTheirs(closedPool)},
@@ -111,7 +118,7 @@ func abortedTx(t *testing.T, p either) string {
 	ctx := background(t)
 	tx, err := p.Begin(ctx)
 	require.NoError(t, err)
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	_, err = tx.Exec(short, sleeps)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -315,4 +322,269 @@ func (a *admin) awaitRunning(sql string) {
 			where datname = current_database() and state = 'active' and query = $1`, sql).Scan(&n))
 		return n == 1
 	}, wide, 2*time.Millisecond)
+}
+
+// connectsHang has a get wait for connects that do not come to an end.
+func connectsHang(t *testing.T) string {
+	dialing := make(chan struct{}, 10)
+	config, err := pool.ParseConfig("host=h user=u pool_max_conns=2 pool_acquire_timeout=100ms")
+	require.NoError(t, err)
+	config.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+		dialing <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	p, err := pool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	_, err = p.GetConn(background(t))
+	require.Regexp(t, `^get timed out after [\d.]+m?s: no resource available `+
+		`\(0 of 2 in use, 1 being opened for up to [\d.]+m?s, 0 others waiting\)$`, err.Error())
+	<-dialing
+	return "`" + regexp.MustCompile(`[\d.]+m?s`).ReplaceAllString(err.Error(), "…") + "`"
+}
+
+func connectsHangTheirs(t *testing.T) string {
+	config, err := pgxpool.ParseConfig("host=h user=u pool_max_conns=2")
+	require.NoError(t, err)
+	config.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	p, err := pgxpool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(background(t), 100*time.Millisecond)
+	defer cancel()
+	_, err = p.Acquire(ctx)
+	require.Error(t, err)
+	p.Close()
+	return fmt.Sprintf("`%v`", err)
+}
+
+func isClosedPool(t *testing.T, p either) string {
+	closed, err := pgxpool.New(background(t), server.Database(t))
+	require.NoError(t, err)
+	closed.Close()
+	_, theirs := closed.Acquire(background(t)) // puddle.ErrClosedPool
+	p.Close()
+	for verb, err := range verbErrors(background(t), p) {
+		require.ErrorIs(t, err, theirs, verb)
+	}
+	return "true"
+}
+
+func printedEnums(t *testing.T) string {
+	enums := []any{
+		pool.FailFast, pool.WaitForServer, pool.CancelQuery, pool.CloseConn, pool.Rollback, pool.CloseDirty,
+		pool.EventOpened, pool.EventEnded, pool.ReasonNone, pool.ReasonUsed,
+	}
+	require.Equal(t, "[fail_fast wait_for_server cancel_query close_conn rollback close_dirty opened ended no reason used after the end of its lease]",
+		fmt.Sprint(enums))
+	return "words"
+}
+
+func passwordsShown(t *testing.T) string {
+	for _, connString := range secretive {
+		hidesSecret(t, connString)
+	}
+	return "0"
+}
+
+func passwordsShownTheirs(t *testing.T) string {
+	shown := 0
+	for _, connString := range secretive {
+		p, err := pgxpool.New(background(t), connString)
+		if err == nil {
+			p.Close()
+			continue
+		}
+		if text := err.Error(); strings.Contains(text, secretA) || strings.Contains(text, secretB) {
+			shown++
+		}
+	}
+	return fmt.Sprintf("%d, by errors of ParseConfig", shown)
+}
+
+// runInto are the errors of ways to run into the end of the context that soon returns.
+func runInto(t *testing.T, p either, soon func() context.Context) map[string]error {
+	ctx := background(t)
+	ready := func() context.Context { // a connection is idle
+		require.NoError(t, p.Ping(ctx))
+		return soon()
+	}
+	errs := map[string]error{}
+	_, errs["Exec"] = p.Exec(ready(), sleeps)
+	rows, _ := p.Query(ready(), sleeps)
+	for rows.Next() {
+	}
+	errs["Query"] = rows.Err()
+	errs["QueryRow"] = p.QueryRow(ready(), sleeps).Scan(new(any))
+	b := &pgx.Batch{}
+	b.Queue(sleeps)
+	errs["SendBatch"] = p.SendBatch(ready(), b).Close()
+	_, errs["CopyFrom"] = p.CopyFrom(ready(), pgx.Identifier{"sleepy"}, []string{"i"}, pgx.CopyFromRows([][]any{{1}}))
+
+	tx, err := p.Begin(ctx)
+	require.NoError(t, err)
+	_, errs["Tx.Exec"] = tx.Exec(soon(), sleeps)
+	_ = tx.Rollback(ctx)
+	tx, err = p.Begin(ctx)
+	require.NoError(t, err)
+	over := soon()
+	<-over.Done()
+	errs["Commit"] = tx.Commit(over)
+
+	tx, err = p.Begin(ctx)
+	require.NoError(t, err)
+	errs["get"] = p.Ping(soon())
+	nested, err := tx.Begin(ctx)
+	require.NoError(t, err)
+	_, errs["savepoint"] = nested.Exec(soon(), sleeps)
+	_ = tx.Rollback(ctx)
+	return errs
+}
+
+// sleepy makes a table into which a COPY takes 20 s.
+func sleepy(t *testing.T, p either) {
+	_, err := p.Exec(background(t), `create table sleepy (i int);
+		create function sleep() returns trigger language plpgsql as $$ begin perform pg_sleep(20); return new; end $$;
+		create trigger sleeps before insert on sleepy for each row execute function sleep()`)
+	require.NoError(t, err)
+}
+
+func deadlines(t *testing.T, p either) string {
+	sleepy(t, p)
+	p = ofOne(t, p)
+	errs := runInto(t, p, func() context.Context {
+		ctx, cancel := context.WithTimeout(background(t), 50*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	})
+	found := 0
+	for way, err := range errs {
+		if errors.Is(err, context.DeadlineExceeded) && pgconn.Timeout(err) {
+			found++
+		} else if isOurs(p) && err == context.DeadlineExceeded {
+			found++ // the machine has stalled, and it had ended before
+		} else if isOurs(p) {
+			t.Errorf("%s: %v", way, err)
+		}
+		if isOurs(p) {
+			require.False(t, pgconn.SafeToRetry(err), "%s: it may have been done", way)
+		}
+	}
+	return fmt.Sprintf("%d of %d", found, len(errs))
+}
+
+func cancels(t *testing.T, p either) string {
+	sleepy(t, p)
+	p = ofOne(t, p)
+	errs := runInto(t, p, func() context.Context {
+		ctx, cancel := context.WithCancel(background(t))
+		time.AfterFunc(50*time.Millisecond, cancel)
+		return ctx
+	})
+	found := 0
+	for way, err := range errs {
+		if errors.Is(err, context.Canceled) {
+			found++
+		} else if isOurs(p) {
+			t.Errorf("%s: %v", way, err)
+		}
+		if isOurs(p) {
+			require.False(t, pgconn.Timeout(err), way)
+		}
+	}
+	return fmt.Sprintf("%d of %d", found, len(errs))
+}
+
+// ofOne makes a pool of one connection with the configuration of p.
+func ofOne(t *testing.T, p either) either {
+	ctx := background(t)
+	switch p := p.(type) {
+	case *pool.Pool:
+		config := p.Config()
+		config.MaxConns = 1
+		q, err := pool.NewWithConfig(ctx, config)
+		require.NoError(t, err)
+		t.Cleanup(q.Close)
+		require.NoError(t, q.Ping(ctx))
+		return q
+	case *pgxpool.Pool:
+		config := p.Config()
+		config.MaxConns = 1
+		q, err := pgxpool.NewWithConfig(ctx, config)
+		require.NoError(t, err)
+		t.Cleanup(q.Close)
+		require.NoError(t, q.Ping(ctx))
+		return q
+	default:
+		panic(p)
+	}
+}
+
+const setUp = "set my.region = 'eu'"
+
+// configures is an AfterConnect.
+func configures(ctx context.Context, c *pgx.Conn) error { _, err := c.Exec(ctx, setUp); return err }
+
+// region asks for what configures has set.
+func region(t *testing.T, on interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) (region string) {
+	require.NoError(t, on.QueryRow(background(t), "select current_setting('my.region', true)").Scan(&region))
+	return region
+}
+
+func afterDiscardAll(t *testing.T) string {
+	for name, reset := range map[string]func(ctx context.Context, c *pgx.Conn) error{
+		"DiscardAll": pool.DiscardAll,
+		"their own":  func(ctx context.Context, c *pgx.Conn) error { _, err := c.Exec(ctx, "reset all"); return err },
+	} {
+		p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.AfterConnect, c.ResetSession = 1, configures, reset })
+		for range 3 {
+			c := get(t, p)
+			require.Equal(t, "eu", region(t, c), name)
+			_, err := c.Exec(background(t), "set my.region = 'elsewhere'")
+			require.NoError(t, err)
+			c.Release()
+		}
+		require.EqualValues(t, 1, p.Stat().NewConnsCount())
+		a.await(1)
+	}
+
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.AfterConnect = 1, configures })
+	view, err := p.Keyed(pool.Keying{
+		Key:      func(context.Context) (any, error) { return "k", nil },
+		OnUnbind: func(ctx context.Context, _ any, c *pgx.Conn) error { return pool.DiscardAll(ctx, c) },
+	})
+	require.NoError(t, err)
+	for range 2 {
+		require.Equal(t, "eu", region(t, view), "OnUnbind")
+	}
+	require.EqualValues(t, 1, p.Stat().NewConnsCount())
+	return "there"
+}
+
+func afterDiscardAllTheirs(t *testing.T) string {
+	config, err := pgxpool.ParseConfig(server.Database(t))
+	require.NoError(t, err)
+	config.MaxConns, config.AfterConnect = 1, configures
+	released := make(chan bool, 10)
+	config.AfterRelease = func(c *pgx.Conn) bool {
+		err := pool.DiscardAll(context.Background(), c)
+		released <- true
+		return err == nil
+	}
+	p, err := pgxpool.NewWithConfig(background(t), config)
+	require.NoError(t, err)
+	defer p.Close()
+	require.Equal(t, "eu", region(t, p))
+	<-released
+	var second *string
+	require.NoError(t, p.QueryRow(background(t), "select nullif(current_setting('my.region', true), '')").Scan(&second))
+	if second == nil {
+		return "gone, with DISCARD ALL in AfterRelease"
+	}
+	return "there"
 }

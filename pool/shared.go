@@ -52,7 +52,7 @@ func (l *shared) take() (*session, error) { return l.hold.Take() }
 func (l *shared) begin(ctx context.Context) (*session, context.Context, error) {
 	s, err := l.hold.Begin(aStatement)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, timed(err)
 	}
 	begun := false
 	defer l.endUnless(&begun)

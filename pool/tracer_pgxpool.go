@@ -82,7 +82,7 @@ func newStandIn(c *Config) (*pgxpool.Pool, error) {
 	p, err := pgxpool.ParseConfig(c.ConnString())
 	if err != nil {
 		return nil, &ConfigError{Field: "ConnConfig.Tracer", Value: fmt.Sprintf("%T", c.ConnConfig.Tracer),
-			Reason: "was written for pgxpool, which does not take this configuration: " + err.Error()}
+			Reason: "was written for pgxpool, which does not take this configuration: " + safeParseError(err).Error()}
 	}
 	p.ConnConfig = c.ConnConfig.Copy()
 	p.MaxConns, p.MinConns, p.MinIdleConns = c.MaxConns, 0, 0 // nothing is to be opened

@@ -52,7 +52,7 @@ func (c *Conn) begin(ctx context.Context, owner bool, opts pgx.TxOptions) (pgx.T
 	}
 	defer u.end()
 	if u.ctx.Err() != nil { // pgx would close the connection
-		return nil, fmt.Errorf("begin: %w", endedError(u.ctx))
+		return nil, timed(fmt.Errorf("begin: %w", endedError(u.ctx)))
 	}
 	t, err := c.lease.beginTx(u.ctx, u.s, opts)
 	if err != nil {
@@ -84,7 +84,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 		if err := t.life.leave(); err != nil {
 			return err
 		}
-		return fmt.Errorf("commit: %w", endedError(ctx))
+		return timed(fmt.Errorf("commit: %w", endedError(ctx)))
 	}
 	u, err := t.life.finish(ctx)
 	if err != nil {

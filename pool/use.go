@@ -78,8 +78,8 @@ func (u *use) endUnless(kept *bool) {
 func (u *use) explain(err error) error { return u.s.explain(u.ctx, u.conn.lease, err) }
 
 // explain completes the error of a statement of l that was sent with ctx: by the
-// RevokedError if the connection was revoked, and by the error of ctx if the server has
-// cancelled the statement. The caller must have the session.
+// RevokedError if the connection was revoked, and by the error of ctx if the end of that
+// has ended the statement. The caller must have the session.
 func (s *session) explain(ctx context.Context, l lease, err error) error {
 	if err == nil {
 		return nil
@@ -88,7 +88,7 @@ func (s *session) explain(ctx context.Context, l lease, err error) error {
 	if revoked := l.revoked(); revoked != nil {
 		return explainRevoked(revoked, err)
 	}
-	return explainCancel(ctx, err)
+	return timed(s.explainEnd(ctx, err))
 }
 
 // explainRevoked adds why its connection was revoked to the error of a statement. What

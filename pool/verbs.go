@@ -10,7 +10,10 @@ import (
 // pgx's verbs on the pool: each takes a connection for what it does and puts
 // it back when that is over, also after a panic. They block as [Pool.GetConn] and
 // the methods of [pgx.Conn] do, until their contexts end at the latest, and
-// return the errors of both.
+// return the errors of both. An error of a deadline is context.DeadlineExceeded for
+// errors.Is and one for pgconn.Timeout, also where the server has cancelled the statement,
+// and that of a cancel is context.Canceled. Where the context had ended before it is
+// ctx.Err() itself, which pgconn.Timeout does not know.
 
 // Exec runs a statement; see [pgx.Conn.Exec].
 func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
