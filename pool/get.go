@@ -54,6 +54,10 @@ func (p *Pool) TryGetConn(opts ...GetOption) (*Conn, error) {
 	if key := gather(opts, GetOption.applyGet).key; key != nil {
 		return p.share(ctx, keyed.Request[*session]{Key: key, Try: true})
 	}
+	return p.tryAcquire(ctx)
+}
+
+func (p *Pool) tryAcquire(ctx context.Context) (*Conn, error) {
 	if len(p.tracers.acquire) > 0 {
 		return p.traced(ctx, p.tryLend)
 	}
@@ -89,7 +93,7 @@ func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
 	conns := make([]*Conn, 0, idle)
 	ctx = context.WithValue(ctx, allIdle{}, true)
 	for range idle {
-		if c, err := p.tryLend(ctx); err == nil {
+		if c, err := p.tryAcquire(ctx); err == nil {
 			conns = append(conns, c)
 		}
 	}
