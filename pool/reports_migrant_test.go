@@ -74,7 +74,9 @@ func keptByRest(t *testing.T, p migrated) string {
 		b := make([]byte, 64<<10)
 		alive.Add(1)
 		runtime.AddCleanup(&b[0], func(alive *atomic.Int64) { alive.Add(-1) }, &alive)
-		rows, err := p.Query(background(t), "select length($1::bytea)", b)
+		ctx := context.WithValue(background(t), mark{}, b)
+		require.NoError(t, p.QueryRow(ctx, "select length($1::bytea)", b).Scan(new(int)))
+		rows, err := p.Query(ctx, "select length($1::bytea)", b)
 		require.NoError(t, err)
 		for rows.Next() {
 		}
