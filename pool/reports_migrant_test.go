@@ -20,8 +20,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Reports about what a migrant's programs and tests meet: handles that have ended, tracers,
-// leak detectors, stubs, and the server of the tests.
+// Reports about what programs and tests of a migrant meet: handles that have ended, tracers,
+// leak detectors, the server of the tests, and keys.
 var reportsOfMigrants = []report{
 	{"15.4 rest", "requests of 64 KiB, of 63, that are still reachable when the connection is idle, the last handle kept",
 		func(t *testing.T) string { return restingUs(t, keptByRest) }, func(t *testing.T) string { return restingThem(t, keptByRest) }},
@@ -33,6 +33,8 @@ var reportsOfMigrants = []report{
 	{"15.20 goleak", "goroutines of an open pool, but for those of the documented line", leaksUs, leaksThem},
 	{"15.20 pool_compat=pgxpool", "connections opened for a statement whose context ends, and for a put in a transaction",
 		compatUs, func(t *testing.T) string { return restingThem(t, costOfHabits) }},
+	{"16.3 a key's next holder", "after a put with rows half read: its statement, and its put", afterUnreadRows, nil},
+	{"16.5 sizes after Resize", "MinConns of `Stat` and `Config`, MaxConns likewise, after `Resize(2, 3)`", sizesAfterResize, nil},
 }
 
 // A migrated pool is what both pools offer to a program.
@@ -311,5 +313,28 @@ func compatUs(t *testing.T) string {
 	t.Cleanup(p.Close)
 	seen := costOfHabits(t, p)
 	require.Equal(t, "1, 1", seen)
+	return seen
+}
+
+func afterUnreadRows(t *testing.T) string {
+	p, _ := threaded(t, 0, 2)
+	first := get(t, p, pool.WithKey("k"))
+	_, err := first.Query(background(t), "select generate_series(1, 10)")
+	require.NoError(t, err)
+	require.NoError(t, p.PutConn(first))
+	next := get(t, p, pool.WithKey("k"))
+	_, err = next.Exec(background(t), "select 1")
+	require.NoError(t, err)
+	require.NoError(t, p.PutConn(next))
+	require.Zero(t, p.Stat().RevokedCount())
+	return "both succeed"
+}
+
+func sizesAfterResize(t *testing.T) string {
+	p, _ := threaded(t, 0, 1)
+	require.NoError(t, p.Resize(2, 3))
+	s, c := p.Stat(), p.Config()
+	seen := fmt.Sprintf("%d, %d; %d, %d", s.MinConns(), c.MinConns, s.MaxConns(), c.MaxConns)
+	require.Equal(t, "2, 2; 3, 3", seen)
 	return seen
 }
