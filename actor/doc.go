@@ -108,6 +108,7 @@
 // The rest is one idea a file: manage.go (Reset, Ready, Pause, Resize, CloseAll), causes.go
 // (whose values a dial carries), board.go and shortage.go (errors of gets in vain), stat.go,
 // leases.go and track.go (who holds what), event.go, reason.go and report.go (OnEvent),
-// config.go, errors.go and logvalue.go, counter.go, key.go (keys in errors and lists of leases),
-// and point.go (where tests come between).
+// config.go, errors.go and logvalue.go, counter.go, key.go (keys in errors and lists of
+// leases), background.go (the name of all goroutines), and point.go (where tests come
+// between).
 package actor

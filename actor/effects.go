@@ -126,7 +126,7 @@ func (l *loop[R]) Start(j *core.Job) {
 	}
 	ctx, cancel := context.WithTimeout(values, j.Timeout)
 	work.cancel = cancel
-	go l.help(ctx, work)
+	go background(func() { l.help(ctx, work) })
 }
 
 func (l *loop[R]) Cancel(j *core.Job) { j.Body.(*job[R]).cancel() }

@@ -52,7 +52,7 @@ func (g *get[R]) repair(sl *slot[R], v Verdict) (fit bool, err error) {
 		}
 	}
 	if underWay {
-		go g.Supervisor.finishRepair(sl, r)
+		g.leaveRepair(sl, r)
 	}
 	return false, err
 }
@@ -78,7 +78,7 @@ func (s *Supervisor[R]) startRepair(sl *slot[R], v Verdict) repair {
 		s.post(func(l *loop[R], now time.Duration) { l.machine.Overdue(now, sl.Slot) })
 	})
 	done := make(chan core.Result, 1)
-	go func() {
+	go background(func() {
 		j := &job[R]{Job: &core.Job{Kind: core.CheckJob}, slot: sl, cancel: cancel}
 		if v == Clean {
 			j.Kind = core.CleanJob
@@ -90,7 +90,7 @@ func (s *Supervisor[R]) startRepair(sl *slot[R], v Verdict) repair {
 			done <- j.result
 		}()
 		s.guard(ctx, j)
-	}()
+	})
 	return repair{done, cancel}
 }
 
@@ -105,6 +105,12 @@ func (s *Supervisor[R]) repaired(sl *slot[R], r core.Result) bool {
 		s.post(func(l *loop[R], _ time.Duration) { l.machine.Cleaned(sl.Slot) })
 	}
 	return true
+}
+
+// leaveRepair has a goroutine of its own finish a repair. It is a function so that the
+// caller's get stays where it is, on a stack.
+func (s *Supervisor[R]) leaveRepair(sl *slot[R], r repair) {
+	go background(func() { s.finishRepair(sl, r) })
 }
 
 // finishRepair waits for the end of a repair that its get has left. If the slot is

@@ -71,7 +71,7 @@ func (s *Supervisor[R]) report() {
 			s.post(func(l *loop[R], _ time.Duration) {
 				l.reports.panics, l.reports.panicked = l.reports.panics+1, err
 			})
-			go s.report()
+			go background(s.report)
 		}
 	}()
 	for e := range s.reports.events {

@@ -9,6 +9,7 @@ import (
 // Stat is how things stand. A lease that is taken or put at the moment of the question
 // may show as either. Counters of leases and waits lag by the leases that are out.
 type Stat struct {
+	Minimum int // resources that are kept open
 	Limit   int // most resources there may be
 	Open    int // resources open, lent, idle or being cleaned
 	Idle    int // of those, ready to be lent
@@ -55,7 +56,7 @@ func (s *Supervisor[R]) Stat() Stat {
 
 func (l *loop[R]) stat(st core.Stat) Stat {
 	return Stat{
-		Limit: st.Limit, Open: st.Open, Idle: st.Idle, Leased: st.Leased, Mending: st.Repairing,
+		Minimum: st.Minimum, Limit: st.Limit, Open: st.Open, Idle: st.Idle, Leased: st.Leased, Mending: st.Repairing,
 		Dialing: st.Opening, Closing: st.Closing, Waiting: l.line.Waiting(), Paused: st.Paused,
 		Leases: st.Leases, Opened: st.Opened, Closed: st.Closed, Expired: st.Expired, Unneeded: st.Unneeded,
 		Taken: st.Taken, Leaked: st.Leaked, Revoked: st.Revoked, DialsFailed: st.DialsFailed,

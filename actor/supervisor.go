@@ -72,9 +72,9 @@ func Start[R any](ctx context.Context, cfg Config[R]) (*Supervisor[R], error) {
 	s := newSupervisor(ctx, cfg.withDefaults())
 	if s.cfg.OnEvent != nil {
 		s.reports.events, s.reports.told = make(chan Event, eventsKept), make(chan struct{})
-		go s.report()
+		go background(s.report)
 	}
-	go newLoop(s).run()
+	go background(newLoop(s).run)
 	return s, nil
 }
 

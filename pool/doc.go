@@ -59,6 +59,23 @@
 //   - A tracer that names *pgxpool.Pool gets a closed stand-in with the pool's
 //     configuration; one that names *pool.Pool gets the pool.
 //
+// [CompatPgxpool] is one setting for what a program may rely on in spite of these
+// differences: pool_compat=pgxpool in the connection string.
+//
+// pgx v5.12 is required. Earlier versions have two security faults (an SQL injection in
+// batches of the simple protocol, and a server that can skip the authentication which
+// require_auth demands), and have no transactions that begin in a batch. The interfaces
+// that pgx extended on the way concern stubs: pgx.Rows has TypeMap since v5.11, and
+// pgx.BatchResults has Tx since v5.12.
+//
+// # Goroutines
+//
+// An open pool has one goroutine, and one more with OnEvent; others connect, close and
+// check, for a time. They have ended soon after CloseAll. Test suites that look for leaked
+// goroutines with goleak while a pool is open leave all of them out with
+//
+//	goleak.IgnoreAnyFunction("github.com/pgactor/pgactor/actor.background")
+//
 // # Reading the code
 //
 // config.go and parse.go have the settings, pool.go and simple.go the pools.
@@ -70,7 +87,7 @@
 // between their uses, in_tx.go limits uses to a transaction. session.go connects and
 // closes, hosts.go chooses where to, permanent.go knows what waiting cannot heal.
 // hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
-// dead connections from everybody. manage.go and stat.go are for operators, tracer.go and
+// dead connections from everybody. compat.go has what pgxpool does. manage.go and stat.go are for operators, tracer.go and
 // tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
 // holds what. deadline.go and secret.go are about errors: that pgconn.Timeout finds a
 // deadline in them, and that nobody finds a password.

@@ -96,7 +96,7 @@ func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
 	conns := make([]*Conn, 0, idle)
 	ctx = context.WithValue(ctx, allIdle{}, true)
 	for range idle {
-		c, err := p.lend(ctx, keyed.Try)
+		c, err := p.acquire(ctx, keyed.Try)
 		if errors.Is(err, ErrExhausted) {
 			break // it may have waited for a ping; the next would again
 		}

@@ -309,6 +309,9 @@ func TestResize(t *testing.T) {
 	require.NoError(t, p.Resize(1, 2))
 	two := <-served
 	require.EqualValues(t, 2, p.Stat().MaxConns())
+	require.EqualValues(t, 1, p.Stat().MinConns())
+	require.EqualValues(t, 1, p.Config().MinConns)
+	require.EqualValues(t, 2, p.Config().MaxConns)
 	require.NoError(t, p.Resize(0, 1))
 	a.await(2)
 	one.Release()

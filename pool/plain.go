@@ -47,18 +47,19 @@ func (l plain) put(o putOptions) error {
 	if o.key != nil {
 		return ErrWrongKey
 	}
-	if s := l.session(); s != nil && len(s.pool.tracers.release) > 0 {
-		l.tell(s)
-	}
+	l.tell()
 	if o.close {
 		return l.lease.Discard()
 	}
 	return l.lease.Put()
 }
 
-// tell tells the tracers of the put. If one of them panics, the connection is put all
-// the same.
-func (l plain) tell(s *session) {
+// tell tells the tracers that the lease ends. If one of them panics, the connection is put.
+func (l plain) tell() {
+	s := l.session()
+	if s == nil || len(s.pool.tracers.release) == 0 {
+		return
+	}
 	told := false
 	defer func() {
 		if !told {
@@ -69,7 +70,10 @@ func (l plain) tell(s *session) {
 	told = true
 }
 
-func (l plain) take() (*session, error) { return l.lease.Take() }
+func (l plain) take() (*session, error) {
+	l.tell()
+	return l.lease.Take()
+}
 
 func (l plain) begin(ctx context.Context) (*session, context.Context, error) {
 	s := l.session()

@@ -181,8 +181,13 @@ func open(ctx context.Context, minconn, maxconn int, connString string, alone bo
 	return p, nil
 }
 
-// Config returns a copy of the configuration the pool was made with.
-func (p *Pool) Config() *Config { return p.config.Copy() }
+// Config returns a copy of the configuration the pool was made with, with the MinConns and
+// MaxConns that Resize has set.
+func (p *Pool) Config() *Config {
+	c, now := p.config.Copy(), p.desk.Stat()
+	c.MinConns, c.MaxConns = int32(now.Minimum), int32(now.Limit)
+	return c
+}
 
 // CloseAll ends the pool. Gets that wait, and all that come later, get
 // ErrClosed; idle connections are closed, connects under way cancelled.

@@ -53,6 +53,10 @@ func (s *Stat) IdleConns() int32 { return int32(s.actor.Idle) }
 // MaxConns is the most connections there may be; see [Pool.Resize].
 func (s *Stat) MaxConns() int32 { return int32(s.actor.Limit) }
 
+// MinConns is how many connections are kept open; see [Pool.Resize]. pgxpool has no such
+// number.
+func (s *Stat) MinConns() int32 { return int32(s.actor.Minimum) }
+
 // TotalConns is the sum of ConstructingConns, AcquiredConns and IdleConns.
 func (s *Stat) TotalConns() int32 {
 	return s.ConstructingConns() + s.AcquiredConns() + s.IdleConns()

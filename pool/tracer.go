@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// An AcquireTracer is told of every get, if it is the Tracer of
+// An AcquireTracer is told of every get, those of AcquireAllIdle too, if it is the Tracer of
 // Config.ConnConfig. It is called in the borrower's goroutine.
 type AcquireTracer interface {
 	// TraceAcquireStart is called when a get begins. The get goes on with the
@@ -26,11 +26,12 @@ type TraceAcquireEndData struct {
 	Err  error
 }
 
-// A ReleaseTracer is told of every connection that goes back, whatever ended its lease, if
-// it is the Tracer of Config.ConnConfig. It is called by the goroutine that puts it, or,
-// for a lease that its context ended, by one of the pool's.
+// A ReleaseTracer is told of every connection that was acquired when its lease ends, by a
+// put, a hijack or otherwise, if it is the Tracer of Config.ConnConfig. It is called by the
+// goroutine that puts or hijacks it, or, for a lease that its context ended, by one of the
+// pool's.
 type ReleaseTracer interface {
-	// TraceRelease is called when a put begins.
+	// TraceRelease is called when a put or a hijack begins.
 	TraceRelease(pool *Pool, data TraceReleaseData)
 }
 

@@ -13,7 +13,7 @@ type Counters struct {
 // A Stat is how things stand.
 type Stat struct {
 	Counters
-	Limit, Open, Out, Idle, Leased, Repairing, Opening, Closing int
+	Minimum, Limit, Open, Out, Idle, Leased, Repairing, Opening, Closing int
 
 	OpeningSince, RepairingSince, ClosingSince time.Duration // when the first of those began
 
@@ -32,7 +32,7 @@ func (m *Machine) Stat(now time.Duration) Stat {
 // had them.
 func (m *Machine) Now() Stat {
 	st := Stat{
-		Counters: m.stats, Limit: m.cfg.MaxOpen, Open: m.open(), Out: m.count[Out], Idle: m.idle(), Leased: m.lent(),
+		Counters: m.stats, Minimum: m.cfg.MinOpen, Limit: m.cfg.MaxOpen, Open: m.open(), Out: m.count[Out], Idle: m.idle(), Leased: m.lent(),
 		Repairing: m.count[Repairing], Opening: m.count[Opening], Closing: m.count[Closing],
 		Paused: m.pause.on, Failures: m.outage.failures, Err: m.outage.err,
 	}
