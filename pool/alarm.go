@@ -17,14 +17,20 @@ import (
 // writes. The session notes them for the judge.
 
 // hear has a session hear what the server says, whoever uses the connection. It
-// returns what it would have returned without.
+// returns what it would have returned without. What comes over other connections, of hosts
+// that were tried before or of whoever connects with the configuration, is not heard.
 func (s *session) hear(theirs pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
+		if s.conn == nil || conn != s.conn.PgConn() {
+			return theirs == nil || theirs(conn, e)
+		}
 		switch e.Code {
 		case "57P01", "57P02", "57P03": // shut down, crashed, not up yet
 			s.alarmed = true
 		case "25006": // read-only transaction
 			s.readOnly = true
+		case queryCanceled:
+			s.cancels.heard(e)
 		}
 		return theirs == nil || theirs(conn, e)
 	}

@@ -45,7 +45,7 @@ func (s *session) state() actor.Verdict {
 	switch {
 	case pc.IsClosed():
 		return s.unlucky()
-	case pc.IsBusy(), s.cancels != nil && s.cancels.broken: // busy: rows half read
+	case pc.IsBusy(), s.cancels.broken: // busy: rows half read
 		return actor.Discard
 	case pc.TxStatus() != idle:
 		return actor.Clean

@@ -26,7 +26,7 @@ type session struct {
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if that will be asked for
 
-	cancels *canceller // nil if the configuration has a handler of its own, or CloseConn
+	cancels *canceller
 
 	alarmed  bool // its failure may be others' too
 	readOnly bool // the server has refused a write
@@ -61,15 +61,14 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	cc.DialFunc = mortal(life, cc.DialFunc)
 	s := &session{pool: p, die: die}
 	cc.OnPgError = s.hear(cc.OnPgError)
-	if c.CancelPolicy == CancelQuery {
-		cc.BuildContextWatcherHandler = cancelHandler(cc.BuildContextWatcherHandler, func(c *canceller) { s.cancels = c })
-	}
+	connected := make(chan struct{})
+	s.watch(&cc.Config, c.CancelPolicy, connected)
 	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
+	close(connected)
 	if err != nil {
 		return nil, err
 	}
 	opened = true
-	s.alarmed, s.readOnly = false, false // what hosts said that it was not connected to
 	s.setConn(conn)
 	return s, s.afterConnect(ctx)
 }
