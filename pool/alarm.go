@@ -50,10 +50,19 @@ func (s *session) notice(err error) {
 
 // unlucky is the verdict on a closed connection.
 func (s *session) unlucky() actor.Verdict {
-	if s.alarmed {
+	if s.alarm() {
 		return actor.Alarm
 	}
 	return actor.Discard
+}
+
+// alarm reports whether the others are to be looked at because this connection was lost. If
+// it fell silent, they are in doubt.
+func (s *session) alarm() bool {
+	if s.cancels.silent {
+		s.pool.doubtAll(s.trust)
+	}
+	return s.alarmed || s.cancels.silent
 }
 
 // warn is the error of a helper, and the alarm if it is that of a broken connection.
@@ -61,7 +70,7 @@ func (s *session) warn(err error) error {
 	if err == nil || !s.conn.IsClosed() {
 		return err
 	}
-	if s.notice(err); s.alarmed {
+	if s.notice(err); s.alarm() {
 		return fmt.Errorf("%w (%w)", err, actor.ErrAlarm)
 	}
 	return err

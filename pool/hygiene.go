@@ -23,7 +23,7 @@ var errStillInTransaction = errors.New("connection is still in a transaction")
 // judge returns what is to be done with what the borrower left. It does no I/O.
 func (s *session) judge() actor.Verdict {
 	c := s.pool.config
-	if s.peek == nil || c.ShouldPing != nil {
+	if s.peek == nil || s.pool.shouldPing != nil {
 		s.rest = time.Now()
 	}
 	s.txs.forget()

@@ -15,6 +15,8 @@ import (
 type Pool struct {
 	config      *Config
 	prepareConn func(context.Context, *pgx.Conn) (bool, error) // PrepareConn or BeforeAcquire
+	shouldPing  func(context.Context, ShouldPingParams) bool   // ShouldPing, or what PingTimeout means
+	trust       chan chan struct{}                             // of one: see doubtAll
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
 	keys        *keyed.Table[*session] // connections shared under keys
@@ -62,7 +64,8 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
+	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), shouldPing: config.shouldPing(), trust: make(chan chan struct{}, 1)}
+	p.trust <- make(chan struct{})
 	if alone {
 		p.alone = make(chan struct{}, 1)
 	}
@@ -118,7 +121,7 @@ func (p *Pool) actorConfig(started <-chan struct{}, alone bool) actor.Config[*se
 		},
 		OnEvent: c.OnEvent,
 	}
-	if c.ShouldPing != nil || p.prepareConn != nil {
+	if p.shouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare
 	}
 	return a

@@ -28,8 +28,9 @@ type session struct {
 
 	cancels *canceller
 
-	alarmed  bool // its failure may be others' too
-	readOnly bool // the server has refused a write
+	trust    chan struct{} // closed when the connection is in doubt
+	alarmed  bool          // its failure may be others' too
+	readOnly bool          // the server has refused a write
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
@@ -104,6 +105,7 @@ var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, 
 func (s *session) setConn(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
 	s.conn, s.raw, s.dead, s.peek, s.rest = conn, raw, make(chan struct{}), newPeeker(raw), time.Now()
+	s.trust = s.pool.trusted()
 }
 
 // rawConn returns the socket below TLS, whose own Close can block for seconds.
