@@ -17,14 +17,20 @@ import (
 // writes. The session notes them for the judge.
 
 // hear has a session hear what the server says, whoever uses the connection. It
-// returns what it would have returned without.
+// returns what it would have returned without. What comes over other connections, of hosts
+// that were tried before or of whoever connects with the configuration, is not heard.
 func (s *session) hear(theirs pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
+		if s.conn == nil || conn != s.conn.PgConn() {
+			return theirs == nil || theirs(conn, e)
+		}
 		switch e.Code {
 		case "57P01", "57P02", "57P03": // shut down, crashed, not up yet
 			s.alarmed, s.fault = true, e
 		case "25006": // read-only transaction
 			s.readOnly = true
+		case queryCanceled:
+			s.cancels.heard(e)
 		}
 		return theirs == nil || theirs(conn, e)
 	}
@@ -63,10 +69,19 @@ func (s *session) faulty() error { return s.fault }
 
 // unlucky is the verdict on a closed connection.
 func (s *session) unlucky() actor.Verdict {
-	if s.alarmed {
+	if s.alarm() {
 		return actor.Alarm
 	}
 	return actor.Discard
+}
+
+// alarm reports whether the others are to be looked at because this connection was lost. If
+// it fell silent, they are in doubt.
+func (s *session) alarm() bool {
+	if s.cancels.silent {
+		s.pool.doubtAll(s.trust)
+	}
+	return s.alarmed || s.cancels.silent
 }
 
 // warn is the error of a helper, and the alarm if it is that of a broken connection.
@@ -74,7 +89,7 @@ func (s *session) warn(err error) error {
 	if err == nil || !s.conn.IsClosed() {
 		return err
 	}
-	if s.notice(err); s.alarmed {
+	if s.notice(err); s.alarm() {
 		return quietly{quietly{s.fault, err}, actor.ErrAlarm} // the server's last word says more than the end of its socket
 	}
 	return err

@@ -23,7 +23,9 @@ import (
 // connection and goes on.
 type Config struct {
 	// ConnConfig says where the server is and how to talk to it. Its Tracer may
-	// be an [AcquireTracer] or [ReleaseTracer] too.
+	// be an [AcquireTracer] or [ReleaseTracer] too. Its DialFunc sets TCP keepalive so that
+	// a peer that is gone is found in 50 seconds, or as the connection string says; one
+	// that is set instead does what it does.
 	//
 	// If it has several hosts, each may take ConnectTimeout (connect_timeout in a
 	// connection string) for each of its addresses, and 2 minutes, or ConnectTimeout if that
@@ -89,9 +91,13 @@ type Config struct {
 	// the borrower's goroutine: true has it pinged first, and replaced if the ping
 	// fails. A get that ends during the ping leaves it to the pool; TryGetConn waits
 	// for it, for a second at most. A connection just opened or pinged is not asked
-	// about, unless Compat is CompatPgxpool. Default: none.
+	// about, unless Compat is CompatPgxpool. Default: none; with a PingTimeout, a rest of
+	// more than a second.
 	// The pool looks at the sockets of connections that have rested for a
-	// millisecond in any case; that needs no round trip.
+	// millisecond in any case; that needs no round trip. It finds the socket of what a
+	// DialFunc returns by the methods SyscallConn and NetConn. If there is none, a connection
+	// that has rested for a second is pinged, unless ShouldPing or PingTimeout is set. And
+	// once a connection has fallen silent, the others are each pinged before they are lent.
 	ShouldPing func(ctx context.Context, params ShouldPingParams) bool
 
 	// MaxConnLifetime is how long after it was opened a connection is lent no
@@ -109,8 +115,10 @@ type Config struct {
 	// MinIdleConns. Zero: they stay. Default: 30 minutes.
 	MaxConnIdleTime time.Duration
 
-	// PingTimeout bounds a ping, of ShouldPing or of the pool's own. Zero: 5
-	// seconds. Default: 0.
+	// PingTimeout bounds a ping, of ShouldPing or of the pool's own; then the connection
+	// is closed at once. Without a ShouldPing it has connections pinged that have rested for
+	// more than a second, as in pgxpool. Zero: 5 seconds, or 500 ms for a
+	// connection in doubt. Default: 0.
 	PingTimeout time.Duration
 
 	// MaxConns is the most connections there are at any moment, those being

@@ -49,7 +49,8 @@ func (c *Conn) Conn() *pgx.Conn {
 }
 
 // Hijack takes the connection out of the pool for good and frees its place:
-// closing it is the caller's business. It panics if the connection has been put
+// closing it is the caller's business, and it behaves as one that was never the pool's: a
+// statement whose context ends closes it. It panics if the connection has been put
 // back, or if others share it or use it under its key. It does no I/O.
 func (c *Conn) Hijack() *pgx.Conn {
 	if c.session() == nil {
@@ -59,6 +60,7 @@ func (c *Conn) Hijack() *pgx.Conn {
 	if err != nil {
 		panic("cannot hijack: " + err.Error())
 	}
+	s.cancels.leave()
 	return s.conn
 }
 

@@ -112,7 +112,7 @@ type allIdle struct{}
 
 // prepare decides about a connection that is about to be lent; see actor.Config.
 func (p *Pool) prepare(ctx context.Context, s *session, proven bool) (actor.Verdict, error) {
-	if ask := p.config.ShouldPing; ask != nil && p.asks(s, proven) && ctx.Value(allIdle{}) == nil {
+	if ask := p.shouldPing; ask != nil && p.asks(s, proven) && ctx.Value(allIdle{}) == nil {
 		if ask(ctx, ShouldPingParams{Conn: s.conn, IdleDuration: time.Since(s.rest)}) {
 			s.pinged = true
 			return actor.Check, nil // by a helper: giving up on it does not cost the connection

@@ -48,8 +48,8 @@ func alternatives(c *pgx.ConnConfig) []*pgconn.FallbackConfig {
 	return append([]*pgconn.FallbackConfig{first}, c.Fallbacks...)
 }
 
-// A route is what one connect knows of the ways to the server.
-type route struct {
+// A hostRoute is what one connect knows of the ways to the server.
+type hostRoute struct {
 	found map[string]addresses  // of each host
 	at    map[hostPort][]string // as DialFunc gets them
 	tried []string              // in this order
@@ -65,8 +65,8 @@ type addresses struct {
 // the others, and likewise the hosts. A connect with cc and a context that life is an
 // ownDial of goes by the route, which learns the addresses that are tried. To others
 // cc shows what it was.
-func (p *Pool) route(ctx, life context.Context, cc *pgx.ConnConfig) *route {
-	r := &route{map[string]addresses{}, map[hostPort][]string{}, nil}
+func (p *Pool) route(ctx, life context.Context, cc *pgx.ConnConfig) *hostRoute {
+	r := &hostRoute{map[string]addresses{}, map[hostPort][]string{}, nil}
 	bad := <-p.bad // what others learn meanwhile comes too late for this one
 	p.bad <- bad
 	most := 1
@@ -103,7 +103,7 @@ func (p *Pool) route(ctx, life context.Context, cc *pgx.ConnConfig) *route {
 }
 
 // lookUp finds the addresses of a host, with the bad ones last.
-func (r *route) lookUp(ctx context.Context, cc *pgx.ConnConfig, h *pgconn.FallbackConfig, bad badAddresses) (list []string) {
+func (r *hostRoute) lookUp(ctx context.Context, cc *pgx.ConnConfig, h *pgconn.FallbackConfig, bad badAddresses) (list []string) {
 	if network, address := pgconn.NetworkAddress(h.Host, h.Port); network == "unix" {
 		return []string{address}
 	}
@@ -133,7 +133,7 @@ func dialed(ip string, port uint16) string {
 type badAddresses map[string]bool
 
 // learn notes what a connect that succeeded has found out.
-func (p *Pool) learn(r *route) {
+func (p *Pool) learn(r *hostRoute) {
 	if len(r.tried) == 0 {
 		return
 	}

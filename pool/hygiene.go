@@ -37,7 +37,7 @@ var errStillInTransaction = errors.New("connection is still in a transaction")
 // judge returns what is to be done with what the borrower left. It does no I/O.
 func (s *session) judge() actor.Verdict {
 	c := s.pool.config
-	if s.peek == nil || c.ShouldPing != nil {
+	if s.peek == nil || s.pool.shouldPing != nil {
 		s.rest = time.Now()
 	}
 	s.txs.forget()
@@ -62,7 +62,7 @@ func (s *session) state() actor.Verdict {
 	switch {
 	case pc.IsClosed():
 		return s.unlucky()
-	case pc.IsBusy(), s.cancels != nil && s.cancels.broken: // busy: rows half read
+	case pc.IsBusy(), s.cancels.broken: // busy: rows half read
 		return actor.Discard
 	case pc.TxStatus() != idle:
 		return actor.Clean

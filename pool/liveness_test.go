@@ -109,23 +109,17 @@ func TestLookBesideABackgroundReader(t *testing.T) {
 }
 
 // A connection that is no socket cannot be looked at: it is pinged when it has
-// rested, and not when it comes straight from a lease, however long that was.
+// rested for a second, and not when it comes straight from a lease, however long that was.
 func TestRestedWithoutASocketIsPinged(t *testing.T) {
 	var writes atomic.Int64
 	p := wrapped(t, func(conn net.Conn) net.Conn { return plainConn{conn, &writes} })
 	c := get(t, p)
-	<-time.After(5 * time.Millisecond)
-	c.Release()
-	before := writes.Load()
-	<-time.After(5 * time.Millisecond)
-	c = get(t, p)
-	require.Greater(t, writes.Load(), before, "pinged")
-
+	<-time.After(1100 * time.Millisecond) // a long lease
 	// On a busy machine a put and a get may lie a rest apart, but not always.
 	require.Eventually(t, func() bool {
-		<-time.After(5 * time.Millisecond) // a long lease
 		before := writes.Load()
 		c.Release()
+		<-time.After(5 * time.Millisecond) // the rest after which a socket is looked at
 		c = get(t, p)
 		return writes.Load() == before
 	}, wide, time.Millisecond, "pinged although it did not rest")
@@ -136,12 +130,38 @@ func TestRestedWithoutASocketIsPinged(t *testing.T) {
 	a := newAdmin(t)
 	_, err := a.conn.Exec(background(t), "select pg_terminate_backend($1)", dead)
 	require.NoError(t, err)
-	<-time.After(5 * time.Millisecond)
+	<-time.After(1100 * time.Millisecond)
 	c = get(t, p)
 	require.NotEqual(t, dead, pid(c))
 	require.NoError(t, c.Ping(background(t)))
 	c.Release()
 	require.NoError(t, p.CloseAll(background(t)))
+}
+
+// Where ShouldPing is set, it alone decides about connections without a socket.
+func TestShouldPingDecidesWithoutASocket(t *testing.T) {
+	pings := new(pings)
+	inBubble(t, func(c *pool.Config) {
+		c.MaxConns = 1
+		dial := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return tunnelConn{conn, pings}, err
+		}
+		c.ShouldPing = func(_ context.Context, params pool.ShouldPingParams) bool {
+			return params.IdleDuration >= 10*time.Second
+		}
+	}, func(b *bubble) {
+		b.get().Release()
+		for _, k := range []struct {
+			rest  time.Duration
+			pings int64
+		}{{2 * time.Second, 0}, {9 * time.Second, 0}, {10 * time.Second, 1}} {
+			time.Sleep(k.rest)
+			b.get().Release()
+			require.Equal(b, k.pings, pings.n.Load(), k.rest)
+		}
+	})
 }
 
 // plainConn hides that it is a socket.

@@ -38,24 +38,24 @@ func mortal(life context.Context, dial pgconn.DialFunc) pgconn.DialFunc {
 		if !cancels {
 			return conn, nil
 		}
-		told, _ := ctx.Value(wasTold{}).(*bool)
+		request, _ := ctx.Value(requestKey{}).(*cancelRequest)
 		late := context.AfterFunc(ctx, hangUp) // pgx no longer looks at ctx when it closes
 		forget := func() {                     // there is one for each statement cancelled: they are not to pile up
 			stop()
 			late()
 		}
-		return cancelConn{conn, forget, told}, nil
+		return &cancelConn{Conn: conn, stop: forget, request: request}, nil
 	}
 }
 
-// dialsToCancel says whether pgx dials for a cancel request: it calls DialFunc
+// dialsToCancel reports whether pgx dials for a cancel request: it calls DialFunc
 // from there, and nothing else tells. If pgx is rewritten, a session's goroutine
 // can outlive it by those 15 seconds; TestCloseAllEndsCancelRequests shows it.
 func dialsToCancel() bool { return calledFrom("pgconn.(*PgConn).CancelRequest") }
 
-// calledFrom says whether a function is among the callers.
+// calledFrom reports whether a function is among the callers.
 func calledFrom(function string) bool {
-	var callers [8]uintptr
+	var callers [16]uintptr
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
 	for {
 		frame, more := frames.Next()

@@ -26,6 +26,16 @@ import (
 //   - pool_dirty_policy: rollback or close_dirty
 //   - pool_compat: none or pgxpool
 //
+// and of libpq's, for the sockets that the pool dials unless ConnConfig.DialFunc is set to
+// something else:
+//
+//   - keepalives: 0 turns TCP keepalive off (default 1)
+//   - keepalives_idle, keepalives_interval: in seconds (default 20 and 10), and
+//     keepalives_count: how many may get no answer (default 3). 0 is the system's default
+//   - tcp_user_timeout: in milliseconds, how long what was sent may wait to be acknowledged, or
+//     for a peer that takes nothing, before the connection is closed; on Linux only. 0, the
+//     default, is the system's
+//
 // Any other parameter that begins with pool_ is an error. Errors are
 // [*pgconn.ParseConfigError], for the pool's own parameters with a
 // [*ConfigError] inside. They name the setting, and never quote connString, nor have it in
@@ -64,6 +74,11 @@ func ParseConfig(connString string) (*Config, error) {
 			return nil, parseError(what, err)
 		}
 	}
+	tcp, what, err := parseTCP(cc.RuntimeParams)
+	if err != nil {
+		return nil, parseError(what, err)
+	}
+	cc.DialFunc = tcp.dial(cc.ConnectTimeout)
 	if err := unknown(cc.RuntimeParams); err != nil {
 		return nil, parseError("unknown parameter", err)
 	}

@@ -10,12 +10,8 @@ import (
 // newPeeker prepares to look at conn. The closure and its buffer are made once,
 // so that a look allocates nothing. Nil if conn is no socket.
 func newPeeker(conn net.Conn) peeker {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
+	rc := rawSocket(conn)
+	if rc == nil {
 		return nil
 	}
 	var (

@@ -15,6 +15,8 @@ import (
 type Pool struct {
 	config      *Config
 	prepareConn func(context.Context, *pgx.Conn) (bool, error) // PrepareConn or BeforeAcquire
+	shouldPing  func(context.Context, ShouldPingParams) bool   // ShouldPing, or what PingTimeout means
+	trust       chan chan struct{}                             // of one: see doubtAll
 	tracers     tracers
 	desk        *actor.Supervisor[*session]
 	keys        *keyed.Table[*session] // connections shared under keys
@@ -64,9 +66,11 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), bad: make(chan badAddresses, 1)}
+	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), bad: make(chan badAddresses, 1), trust: make(chan chan struct{}, 1)}
 	p.bad <- nil
+	p.trust <- make(chan struct{})
 	p.config.settle()
+	p.shouldPing = p.config.shouldPing()
 	if alone {
 		p.alone, p.patience = make(chan struct{}, 1), keyed.NoWait
 	}
@@ -126,7 +130,7 @@ func (p *Pool) actorConfig(started <-chan struct{}) actor.Config[*session] {
 		ReconnectTimeout: c.ReconnectTimeout,
 		OnEvent:          c.OnEvent,
 	}
-	if c.ShouldPing != nil || p.prepareConn != nil {
+	if p.shouldPing != nil || p.prepareConn != nil {
 		a.Prepare = p.prepare
 	}
 	return a

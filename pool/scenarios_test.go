@@ -197,9 +197,11 @@ func (c *pings) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return pingedConn{conn.(*net.TCPConn), c}, nil
 }
 
-func (c pingedConn) Write(b []byte) (int, error) {
+func (c pingedConn) Write(b []byte) (int, error) { return c.pings.write(c.TCPConn, b) }
+
+func (c *pings) write(conn net.Conn, b []byte) (int, error) {
 	if string(b) == "Q\x00\x00\x00\x0c-- ping\x00" {
-		c.pings.n.Add(1)
+		c.n.Add(1)
 	}
-	return c.TCPConn.Write(b)
+	return conn.Write(b)
 }

@@ -25,13 +25,14 @@ type session struct {
 	peek peeker             // nil where the socket cannot be looked at
 	rest time.Time          // when it was last put, if that will be asked for
 
-	cancels *canceller // nil if the configuration has a handler of its own, or CloseConn
+	cancels *canceller
 
-	alarmed  bool  // its failure may be others' too
-	readOnly bool  // the server has refused a write
-	ended    bool  // a statement has found the connection closed
-	fault    error // why it has to be closed, if that is known
-	pinged   bool  // ShouldPing has had it pinged for the get under way
+	trust    chan struct{} // closed when the connection is in doubt
+	alarmed  bool          // its failure may be others' too
+	readOnly bool          // the server has refused a write
+	ended    bool          // a statement has found the connection closed
+	fault    error         // why it has to be closed, if that is known
+	pinged   bool          // ShouldPing has had it pinged for the get under way
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
@@ -72,16 +73,15 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	}
 	s := &session{pool: p, die: die}
 	cc.OnPgError = s.hear(cc.OnPgError)
-	if c.CancelPolicy == CancelQuery {
-		cc.BuildContextWatcherHandler = cancelHandler(cc.BuildContextWatcherHandler, func(c *canceller) { s.cancels = c })
-	}
+	connected := make(chan struct{})
+	s.watch(&cc.Config, c.CancelPolicy, connected)
 	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
+	close(connected)
 	if err != nil {
 		return nil, err
 	}
 	opened = true
 	p.learn(route)
-	s.alarmed, s.readOnly, s.fault = false, false, nil // what hosts said that it was not connected to
 	s.setConn(conn)
 	return s, s.afterConnect(ctx)
 }
@@ -129,6 +129,7 @@ var errUnfitAfterConnect = errors.New("AfterConnect left the connection closed, 
 func (s *session) setConn(conn *pgx.Conn) {
 	raw := rawConn(conn.PgConn())
 	s.conn, s.raw, s.peek, s.rest = conn, raw, newPeeker(raw), time.Now()
+	s.trust = s.pool.trusted()
 }
 
 // rawConn returns the socket below TLS, whose own Close can block for seconds.

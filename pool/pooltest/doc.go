@@ -28,6 +28,7 @@
 //	proxy.HangUp(pooltest.ToServer)                     // half-open: the session ends, the client is not told
 //	proxy.Refuse()                                      // new connections are refused
 //	proxy.AcceptOnly()                                  // they are accepted, and nobody answers
+//	proxy.AcceptsThenCloses()                           // cancel requests get their end too early, as from some poolers
 //	proxy.DropSYN()                                     // dialing gets no answer (Linux)
 //	proxy.Retarget(standby.ConnString())                // they go to another server
 //	proxy.ConnOf(conn.PgConn().Conn()).Reset(…)         // one connection only

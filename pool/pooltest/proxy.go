@@ -18,7 +18,7 @@ import (
 //	err = proxy.Heal()
 //
 // There are faults of what travels (Delay, DelayFunc, Throttle, BlackHole), of how connections end (Reset, HangUp) and of how
-// new ones are met (Refuse, AcceptOnly, DropSYN, Retarget). The first two kinds hit all connections if called on the Proxy, or
+// new ones are met (Refuse, AcceptOnly, AcceptsThenCloses, DropSYN, Retarget). The first two kinds hit all connections if called on the Proxy, or
 // one if called on a [ProxyConn] of its. Faults can be combined.
 //
 // It passes on bytes, whatever they mean, and the ends of connections: an end of stream (FIN) as an end of stream, a reset as
@@ -37,6 +37,7 @@ type Proxy struct {
 	seed     uint64
 	links    [2]link // of connections to come
 	mute     bool    // connections to come get no server
+	hasty    bool    // connections to come are closed once they have sent a cancel request
 	closed   bool
 	accepted int
 	conns    []*ProxyConn // in the order they came in

@@ -2,6 +2,7 @@ package pooltest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +14,7 @@ type ProxyConn struct {
 	proxy  *Proxy
 	target endpoint
 	mute   bool // there is to be no server
+	hasty  bool // a cancel request ends the client's side
 	lanes  [2]*lane
 	ctx    context.Context // ends when the connection is killed
 	cancel context.CancelFunc
@@ -30,7 +32,7 @@ type stream interface {
 
 // newProxyConn is called with p.mu held.
 func newProxyConn(p *Proxy, client *net.TCPConn) *ProxyConn {
-	c := &ProxyConn{proxy: p, target: p.target, mute: p.mute}
+	c := &ProxyConn{proxy: p, target: p.target, mute: p.mute, hasty: p.hasty}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ends[toClient] = client
 	for i := range c.lanes {
@@ -135,6 +137,9 @@ func (c *ProxyConn) serve() {
 		return
 	}
 	client, server := c.end(toClient), c.end(toServer)
+	if c.hasty {
+		c.lanes[toServer].first = c.hurry
+	}
 	var work sync.WaitGroup
 	work.Go(func() { c.lanes[toServer].carry(client, server) })
 	if server != nil {
@@ -163,4 +168,13 @@ func (c *ProxyConn) dial() error {
 		c.left(c.ends[toServer])
 	}
 	return nil
+}
+
+// hurry ends the client's side if the first data that came from there is a cancel request.
+func (c *ProxyConn) hurry(data []byte) {
+	const code = 80877102
+	if len(data) >= 8 && binary.BigEndian.Uint32(data[4:]) == code {
+		c.lanes[toClient].lose()
+		c.end(toClient).CloseWrite()
+	}
 }

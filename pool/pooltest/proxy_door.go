@@ -17,14 +17,21 @@ type door struct {
 	plug     []net.Conn    // what fills the listener's queue, so that SYNs are dropped
 }
 
-// Accept makes new connections come through again, after Refuse, AcceptOnly or DropSYN. A client whose SYN was dropped sends
+// Accept makes new connections come through again, after Refuse, AcceptOnly, AcceptsThenCloses or DropSYN. A client whose SYN was dropped sends
 // another one in its own time: the first after a second, usually. An error is the operating system's, should something else have
 // taken the port; then connections are still refused, and Accept may be tried again.
-func (p *Proxy) Accept() error { return p.change(func() error { return p.open(false) }) }
+func (p *Proxy) Accept() error { return p.change(func() error { return p.open(false, false) }) }
 
 // AcceptOnly makes new connections be accepted, and nothing else: what the client sends is read and thrown away, and nobody
 // answers. These connections stay so until an end is put to them. Error: as for Accept.
-func (p *Proxy) AcceptOnly() error { return p.change(func() error { return p.open(true) }) }
+func (p *Proxy) AcceptOnly() error { return p.change(func() error { return p.open(true, false) }) }
+
+// AcceptsThenCloses makes the proxy a pooler in one respect: it ends the client's side of a new connection as soon as a cancel
+// request has come over it, not when the server ends its own. The request goes on to the server, later by what Delay says. All
+// else passes as after Accept; so does a cancel request under TLS, which the proxy cannot read. Error: as for Accept.
+func (p *Proxy) AcceptsThenCloses() error {
+	return p.change(func() error { return p.open(false, true) })
+}
 
 // Refuse makes new connections be refused (ECONNREFUSED), as when no server runs: the proxy stops to listen. Connections there
 // stay. Error: [net.ErrClosed] only.
@@ -52,12 +59,12 @@ func (p *Proxy) change(how func() error) error {
 	return how()
 }
 
-func (p *Proxy) open(mute bool) error {
+func (p *Proxy) open(mute, hasty bool) error {
 	if err := p.door.listen(p.addr); err != nil {
 		return err
 	}
 	p.mu.Lock()
-	p.mute = mute
+	p.mute, p.hasty = mute, hasty
 	p.mu.Unlock()
 	return p.attend()
 }

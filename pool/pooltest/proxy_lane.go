@@ -19,6 +19,7 @@ type lane struct {
 	dice   *rand.Rand      // the writer's
 	passed atomic.Int64    // bytes
 	total  *atomic.Int64   // the proxy's
+	first  func([]byte)    // is shown the first data that comes, if not nil; set before there is any
 
 	// The writer's too.
 	under *terms    // that held last
@@ -98,6 +99,10 @@ func (l *lane) read(src stream, queue chan<- *piece) {
 	buf := make([]byte, pieceSize)
 	for {
 		n, err := src.Read(buf)
+		if n > 0 && l.first != nil {
+			l.first(buf[:n])
+			l.first = nil
+		}
 		select {
 		case queue <- &piece{data: bytes.Clone(buf[:n]), end: err, arrived: time.Now()}:
 		case <-l.ctx.Done():

@@ -337,6 +337,34 @@ func TestRefuse(t *testing.T) {
 	dial(t, p)
 }
 
+func TestAcceptsThenCloses(t *testing.T) {
+	s := newTCPServer(t)
+	p := newProxy(t, s)
+	require.NoError(t, p.AcceptsThenCloses())
+	plain, plainServer := dial(t, p), s.accept(t)
+	send(t, plain, "anything else")
+	receive(t, plainServer, "anything else")
+	send(t, plainServer, "passes both ways")
+	receive(t, plain, "passes both ways")
+
+	p.Delay(ToServer, time.Hour)
+	client := dial(t, p)
+	request := "\x00\x00\x00\x10\x04\xd2\x16\x2epid:key:"
+	send(t, client, request)
+	require.ErrorIs(t, receiveEnd(t, client), io.EOF, "before the server has heard of it")
+	require.NoError(t, client.Close())
+	p.Delay(ToServer, 0)
+	server := s.accept(t)
+	receive(t, server, request)
+	require.ErrorIs(t, receiveEnd(t, server), io.EOF)
+
+	require.NoError(t, p.Accept())
+	client, server = dial(t, p), s.accept(t)
+	send(t, client, request)
+	receive(t, server, request)
+	receiveNothing(t, client)
+}
+
 func TestAcceptOnly(t *testing.T) {
 	s := newTCPServer(t)
 	p := newProxy(t, s)
@@ -480,7 +508,7 @@ func TestProxyClose(t *testing.T) {
 	p.Close()
 	require.Error(t, receiveEnd(t, client))
 	require.Error(t, receiveEnd(t, server))
-	for _, f := range []func() error{p.Accept, p.AcceptOnly, p.Refuse, p.DropSYN, p.Heal} {
+	for _, f := range []func() error{p.Accept, p.AcceptOnly, p.AcceptsThenCloses, p.Refuse, p.DropSYN, p.Heal} {
 		require.ErrorIs(t, f(), net.ErrClosed)
 	}
 	require.ErrorIs(t, p.Retarget("127.0.0.1:1"), net.ErrClosed)
