@@ -42,14 +42,14 @@ func TestShortageTellsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-// closedPool is another package's error, such as puddle's.
-var closedPool = errors.New("closed pool")
+// errClosedPool is another package's error, such as puddle's.
+var errClosedPool = errors.New("closed pool")
 
 func TestErrClosedIsPuddles(t *testing.T) {
-	assert.ErrorIs(t, ErrClosed, closedPool)
+	assert.ErrorIs(t, ErrClosed, errClosedPool)
 	assert.NotErrorIs(t, ErrClosed, errors.New("closed"))
-	assert.ErrorIs(t, &RevokedError{Reason: ReasonClosing}, closedPool)
-	assert.NotErrorIs(t, &RevokedError{Reason: ReasonHeld}, closedPool)
+	assert.ErrorIs(t, &RevokedError{Reason: ReasonClosing}, errClosedPool)
+	assert.NotErrorIs(t, &RevokedError{Reason: ReasonHeld}, errClosedPool)
 }
 
 func TestErrorsAreLogValuers(t *testing.T) {

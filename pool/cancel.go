@@ -337,7 +337,7 @@ func (s *session) explainEnd(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	switch {
 	case errors.As(err, &answer) && answer.Code == queryCanceled:
-	case answer == nil && s.conn.IsClosed() && !errors.Is(err, pgconn.ErrConnClosed): // that was lost before
+	case answer == nil && s.conn.IsClosed():
 	default:
 		return err
 	}

@@ -3,6 +3,8 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,4 +83,40 @@ func TestOtherErrorsAreNoTimeouts(t *testing.T) {
 	_, err = p.Exec(ended(), "select 1")
 	require.False(t, pgconn.Timeout(err))
 	require.False(t, errors.Is(err, context.DeadlineExceeded))
+}
+
+// A connection whose deadline closes it: its end looks like any other.
+type closesAtDeadline struct{ net.Conn }
+
+func (c closesAtDeadline) SetDeadline(at time.Time) error {
+	if !at.IsZero() {
+		time.AfterFunc(time.Until(at), func() { _ = c.Close() })
+	}
+	return nil
+}
+
+// A statement that loses its connection to the end of its time fails with that end.
+func TestADeadlineThatCostsTheConnectionIsOne(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) {
+		dial, dials := c.ConnConfig.DialFunc, atomic.Int64{}
+		c.MaxConns, c.ConnConfig.DialFunc = 1, func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials.Add(1) > 1 {
+				return nil, errors.New("no cancel request") // nor another connection
+			}
+			conn, err := dial(ctx, network, addr)
+			return closesAtDeadline{conn}, err
+		}
+	})
+	c := get(t, p)
+	defer c.Release()
+	require.NoError(t, c.Ping(background(t)))
+	ctx, cancel := context.WithTimeout(background(t), 200*time.Millisecond)
+	defer cancel()
+	_, err := c.Exec(ctx, "select pg_sleep(2)") // the server hears of no cancel
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.True(t, pgconn.Timeout(err), "%v", err)
+	require.True(t, c.Conn().IsClosed())
+	_, err = c.Exec(background(t), "select 1")
+	require.False(t, pgconn.Timeout(err), "%v", err)
+	require.ErrorIs(t, err, pgconn.ErrConnClosed)
 }
