@@ -255,7 +255,8 @@ func (c *Config) validate() error {
 		return &ConfigError{Field: "CancelPolicy", Value: c.CancelPolicy, Reason: "is no policy"}
 	case c.DirtyPolicy > CloseDirty:
 		return &ConfigError{Field: "DirtyPolicy", Value: c.DirtyPolicy, Reason: "is no policy"}
-	case c.Compat > CompatPgxpool:
+	}
+	if c.Compat > CompatPgxpool {
 		return &ConfigError{Field: "Compat", Value: c.Compat, Reason: "must be CompatNone or CompatPgxpool"}
 	}
 	for _, s := range []setting{

@@ -62,8 +62,9 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare()}
-	p.config.settle()
+	config = config.Copy()
+	config.settle()
+	p := &Pool{config: config, prepareConn: config.prepare()}
 	if alone {
 		p.alone = make(chan struct{}, 1)
 	}

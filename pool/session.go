@@ -30,7 +30,6 @@ type session struct {
 
 	alarmed  bool // its failure may be others' too
 	readOnly bool // the server has refused a write
-	pinged   bool // ShouldPing has had it pinged for the get under way
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
@@ -40,6 +39,8 @@ type session struct {
 	made  int        // how many were made the last time
 	rows  []poolRows // likewise, always as many; and row
 	row   []poolRow
+
+	pinged bool // ShouldPing has had it pinged for the get under way
 }
 
 // open connects, and returns a session that is fit for a borrower. It runs in a helper of
