@@ -66,11 +66,14 @@ func start(ctx context.Context, config *Config, alone bool) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{config: config.Copy(), prepareConn: config.prepare(), bad: make(chan badAddresses, 1), trust: make(chan chan struct{}, 1)}
+	config = config.Copy()
+	config.settle()
+	p := &Pool{
+		config: config, prepareConn: config.prepare(), shouldPing: config.shouldPing(),
+		bad: make(chan badAddresses, 1), trust: make(chan chan struct{}, 1),
+	}
 	p.bad <- nil
 	p.trust <- make(chan struct{})
-	p.config.settle()
-	p.shouldPing = p.config.shouldPing()
 	if alone {
 		p.alone, p.patience = make(chan struct{}, 1), keyed.NoWait
 	}

@@ -32,7 +32,6 @@ type session struct {
 	readOnly bool          // the server has refused a write
 	ended    bool          // a statement has found the connection closed
 	fault    error         // why it has to be closed, if that is known
-	pinged   bool          // ShouldPing has had it pinged for the get under way
 
 	bound     *binding // what a Keying has changed it for
 	txs       txStack  // open on a plain connection
@@ -42,6 +41,8 @@ type session struct {
 	made  int        // how many were made the last time
 	rows  []poolRows // likewise, always as many; and row
 	row   []poolRow
+
+	pinged bool // ShouldPing has had it pinged for the get under way
 }
 
 // open connects, and returns a session that is fit for a borrower. It runs in a helper of

@@ -35,7 +35,8 @@ func TestDatabaseURL(t *testing.T) {
 	defer func() { require.NoError(t, server.Close()) }()
 	superuser := server.ConnString()
 	require.NoError(t, execute(t.Context(), superuser,
-		"create role maker login createdb createrole; create role visitor login; create role painter login createdb"))
+		"create role maker login createdb createrole password 'pw'; create role visitor login password 'pw'; "+
+			"create role painter login createdb password 'pw'"))
 	before := contents(t, superuser)
 
 	for _, test := range []struct {
@@ -62,11 +63,13 @@ func TestDatabaseURL(t *testing.T) {
 	}
 }
 
-// as is a connection string for another user.
+// as is a connection string for another user, unless that is the one in it.
 func as(t *testing.T, user, connString string) string {
 	u, err := url.Parse(connString)
 	require.NoError(t, err)
-	u.User = url.User(user)
+	if user != u.User.Username() {
+		u.User = url.UserPassword(user, "pw")
+	}
 	return u.String()
 }
 
