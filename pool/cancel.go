@@ -22,10 +22,12 @@ const (
 	// connection is kept if no cancel request can reach a later statement: it was not sent,
 	// or the server, if the pool is connected to it without a proxy, has ended the request's
 	// connection within a second. Behind a proxy or a pooler the statement must also have
-	// failed with the server's "canceling statement due to user request" (57014), and the
-	// error of servers before PostgreSQL 18 comes 10 ms later; a statement that ended by
-	// itself after the request was sent costs its connection there, and so does every
-	// cancelled one if the server's messages are not in English.
+	// failed with the server's "canceling statement due to user request" (57014); a
+	// statement that ended by itself after the request was sent costs its connection there,
+	// and so does every cancelled one if the server's messages are not in English. Servers
+	// before PostgreSQL 18 signal twice for a request. So there the error comes 10 ms later,
+	// on a busy machine up to 250; on one that is busier still, behind a pooler that ends
+	// cancel requests early, only CloseConn is certain.
 	//
 	// A transaction that the statement was in goes on, aborted: what follows in it fails with
 	// SQLSTATE 25P02, where pgxpool's connection is closed and says "conn closed", until it
@@ -85,7 +87,7 @@ type ending struct {
 	doing   doing
 	until   time.Time      // of a statement being cancelled: when it must have ended
 	request *cancelRequest // of a statement being cancelled
-	hit     bool           // the server has said so, and the request is spent
+	hit     time.Duration  // when the server said so after at, and the request was spent; 0: it has not
 	blown   bool           // the socket was closed by the timer
 	fuse    *time.Timer    // nil: none
 }
@@ -205,7 +207,7 @@ func (c *canceller) heard(err *pgconn.PgError) {
 	}
 	e := <-c.ownsEnd
 	if e != nil && e.doing == cancelling && e.request.sent() {
-		e.hit = true
+		e.hit = max(time.Since(e.at), 1)
 	}
 	c.ownsEnd <- e
 }
@@ -231,23 +233,33 @@ func (c *canceller) HandleUnwatchAfterCancel() {
 func (c *canceller) clean(e *ending) bool {
 	now := time.Now()
 	switch {
-	case !e.hit && !now.Before(e.until):
+	case e.hit == 0 && !now.Before(e.until):
 		c.silent = true
 		return false
 	case e.request.withdraw():
 		return true
 	case c.conn.IsClosed():
 		return false
-	case e.hit && c.signalsOnce():
+	case e.hit > 0 && c.signalsOnce():
 		return true
 	}
 	until := e.at.Add(requestGrace)
 	timer := time.NewTimer(until.Sub(now))
 	defer timer.Stop()
+	told := false
 	select {
-	case told := <-e.request.told:
-		return told && (c.direct(until) || e.hit && c.absorb(until))
+	case told = <-e.request.told:
 	case <-timer.C:
+	}
+	switch {
+	case !told:
+		return false
+	case c.direct(until):
+		return true
+	case e.hit > 0:
+		c.settle(e.hit)
+		return !c.broken
+	default:
 		return false
 	}
 }

@@ -43,6 +43,7 @@ func (c *canceller) direct(until time.Time) bool {
 // leadsToBackend asks the backend who it is, and who its client is.
 func (c *canceller) leadsToBackend(until time.Time) bool {
 	row, ok := c.ask("select pg_catalog.pg_backend_pid(), pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.inet_client_port()", until)
+	c.broken = !ok
 	return ok && len(row) == 3 && string(row[0]) == strconv.Itoa(int(c.conn.PID())) && c.isClient(row[1], row[2])
 }
 
@@ -71,15 +72,16 @@ func (c *canceller) signalsOnce() bool {
 	return err == nil && n >= 18
 }
 
-// absorb gives the second signal of a cancel request a statement to hit. It reports whether
-// the connection goes on.
-func (c *canceller) absorb(until time.Time) bool {
-	_, ok := c.ask("select pg_catalog.pg_sleep(0.01)", until)
-	return ok
+// settle waits while the second signal of a cancel request may be on its way to the
+// backend, which is idle and ignores it. Both come within microseconds, unless the server's
+// process loses the processor, and how long that may be is only seen from how long all the
+// rest took.
+func (c *canceller) settle(took time.Duration) {
+	<-time.After(min(max(4*took, 10*time.Millisecond), cancelGrace))
 }
 
-// ask has the server run a statement of ours that returns a row at most; in a transaction
-// that has failed it fails too. It reports false if the connection does not go on.
+// ask has the server run a query of ours that returns a row at most. It reports false if
+// the connection does not go on.
 func (c *canceller) ask(sql string, until time.Time) (row [][]byte, ok bool) {
 	_ = c.conn.Conn().SetDeadline(until)
 	frontend := c.conn.Frontend()

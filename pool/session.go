@@ -76,8 +76,13 @@ func (p *Pool) open(ctx context.Context) (*session, error) {
 	cc.OnPgError = s.hear(cc.OnPgError)
 	connected := make(chan struct{})
 	s.watch(&cc.Config, c.CancelPolicy, connected)
+	late := context.AfterFunc(ctx, die) // what is dialed may have no deadlines
 	conn, err := pgx.ConnectConfig(context.WithValue(ctx, ownDial{}, life), cc)
 	close(connected)
+	if !late() && err == nil {
+		err = ctx.Err()
+		_ = conn.Close(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
