@@ -43,10 +43,6 @@ func (l *loop[R]) Refuse(why core.Refusal, err error) bool {
 	return l.line.Refuse(l.refusal(why, err))
 }
 
-func (l *loop[R]) Dismiss(g *core.NoWait, why core.Refusal, err error) {
-	g.Body.(context.CancelCauseFunc)(l.refusal(why, err))
-}
-
 func (l *loop[R]) Shut() {
 	l.shut = true
 	l.line.Shut()

@@ -104,15 +104,16 @@ func (s *Supervisor[R]) sayFew() {
 func (g *get[R]) wait() (*slot[R], error) {
 	g.begin()
 	g.waited = true
-	ctx := g.ctx
+	ctx, dismissed := g.ctx, (<-chan error)(nil)
 	ctx.Done() // allocates at its first call, which can take long; the place in line comes later
 	switch {
 	case g.noWait:
-		left, err := g.admitNoWait(&ctx)
-		if err != nil {
+		noWait := newNoWait()
+		if err := g.admit(noWait); err != nil {
 			return nil, err
 		}
-		defer left()
+		defer g.hasLeft(noWait)
+		ctx, dismissed = admitted{ctx}, dismissal(noWait)
 	case g.cfg.MaxWaiting > 0 && g.line.Waiting() >= g.cfg.MaxWaiting:
 		if err := g.admit(nil); err != nil {
 			return nil, err
@@ -121,19 +122,19 @@ func (g *get[R]) wait() (*slot[R], error) {
 	default:
 		g.line.Join()
 	}
-	sl, err := g.line.Await(ctx, g.late)
+	sl, err := g.line.Await(ctx, g.late, dismissed)
 	g.ended, g.handed = g.now(), true
 	switch {
 	case err == nil:
 		return sl, nil
 	case errors.Is(err, line.ErrEnded):
 		err = ErrClosed
-	case errors.Is(err, line.ErrGaveUp) && g.ctx.Err() == nil:
-		err = g.named(context.Cause(ctx)) // dismissed
 	case errors.Is(err, line.ErrGaveUp):
 		err = g.inVain(contextError(g.ctx))
 	case errors.Is(err, line.ErrLate):
 		err = g.inVain(ErrTimeout)
+	case dismissed != nil:
+		err = g.named(err)
 	}
 	g.stop()
 	return nil, err

@@ -17,20 +17,19 @@ func (s *Supervisor[R]) GetNoWait(ctx context.Context) (*Lease[R], error) {
 	return g.lease()
 }
 
-// admitNoWait asks whether there is a resource to wait for that no borrower has. It
-// replaces ctx by a context that the supervisor can end, whose cause is then the get's
-// error. The caller must call left when it has left the line.
-func (g *get[R]) admitNoWait(ctx *context.Context) (left func(), err error) {
-	ended, dismiss := context.WithCancelCause(*ctx)
-	noWait := &core.NoWait{Body: dismiss}
-	if err := g.admit(noWait); err != nil {
-		dismiss(nil)
-		return nil, err
-	}
-	*ctx = admitted{ended}
-	s := g.Supervisor
-	return func() {
-		dismiss(nil)
-		s.post(func(l *loop[R], _ time.Duration) { l.machine.Left(noWait) })
-	}, nil
+// newNoWait makes the machine's record of a get. Its body has room for the one error with
+// which the supervisor dismisses the get.
+func newNoWait() *core.NoWait { return &core.NoWait{Body: make(chan error, 1)} }
+
+// dismissal is where that error comes.
+func dismissal(g *core.NoWait) chan error { return g.Body.(chan error) }
+
+// Dismiss has a get leave the line, unless it was served just now.
+func (l *loop[R]) Dismiss(g *core.NoWait, why core.Refusal, err error) {
+	dismissal(g) <- l.refusal(why, err)
+}
+
+// hasLeft tells the supervisor that the get has left the line.
+func (g *get[R]) hasLeft(noWait *core.NoWait) {
+	g.post(func(l *loop[R], _ time.Duration) { l.machine.Left(noWait) })
 }

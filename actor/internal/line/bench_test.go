@@ -31,7 +31,7 @@ func passers(values int) []passer {
 				return v
 			}
 			l.Join()
-			v, err := l.Await(ctx, nil)
+			v, err := l.Await(ctx, nil, nil)
 			if err != nil {
 				panic(err)
 			}

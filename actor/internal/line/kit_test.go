@@ -69,7 +69,7 @@ func (r *rig) start(join bool, late <-chan time.Time) waiter {
 		if join {
 			r.Join()
 		}
-		v, err := r.Await(ctx, late)
+		v, err := r.Await(ctx, late, nil)
 		w.result <- outcome{v, err}
 	}()
 	synctest.Wait()

@@ -125,8 +125,9 @@ func (l *Line[T]) Join() {
 }
 
 // Await waits for an answer after [Line.Join]: a value, the error of [Line.Refuse],
-// ErrGaveUp when ctx ends, ErrLate when late fires, or ErrEnded.
-func (l *Line[T]) Await(ctx context.Context, late <-chan time.Time) (T, error) {
+// ErrGaveUp when ctx ends, ErrLate when late fires, an error from dismissed, or ErrEnded.
+// Late and dismissed may be nil.
+func (l *Line[T]) Await(ctx context.Context, late <-chan time.Time, dismissed <-chan error) (T, error) {
 	// The look at ended comes first. It is a receive, so the looks at gate and full,
 	// which are lengths, come after the token on every processor: see Waiting.
 	l.step(LookAtEnd)
@@ -148,15 +149,17 @@ func (l *Line[T]) Await(ctx context.Context, late <-chan time.Time) (T, error) {
 	case a := <-l.hand:
 		return a.value, a.err
 	case <-ctx.Done():
-		return l.giveUp(ErrGaveUp)
+		return l.leave(ErrGaveUp)
 	case <-late:
-		return l.giveUp(ErrLate)
+		return l.leave(ErrLate)
+	case why := <-dismissed:
+		return l.dismiss(why)
 	}
 }
 
-// giveUp ends the wait of the caller: with an answer that is there already, since a select
-// chooses at random, or with the error why.
-func (l *Line[T]) giveUp(why error) (T, error) {
+// dismiss ends the wait of a caller that its owner dismisses: with an answer that is there
+// already, of which the owner did not know, or with the error why.
+func (l *Line[T]) dismiss(why error) (T, error) {
 	l.step(LookAgain)
 	if a, ok := receive(l.hand); ok {
 		return a.value, a.err

@@ -255,7 +255,7 @@ func (s *simulation) wait(a *simActor) (int, bool) {
 	} else {
 		s.line.Join()
 	}
-	v, err := s.line.Await(a.ctx, a.late)
+	v, err := s.line.Await(a.ctx, a.late, nil)
 	s.pause(returned)
 	if a.answers+a.tokens != 1 || a.waiting == (a.answers == 1) {
 		s.fail("rule 1: Await returned after %d answers, with %d tokens taken back", a.answers, a.tokens)

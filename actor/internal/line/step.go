@@ -18,7 +18,7 @@ const (
 	Claim                  // take a token out of want
 	Hand                   // send an answer; a put blocks here until there is room
 	Receive                // receive an answer, or be told by the context or the timer
-	LookAgain              // before giving up, receive an answer if there is one
+	LookAgain              // before it leaves, a dismissed waiter receives an answer if there is one
 	Leave                  // take a token back or receive the answer on its way
 	Set                    // shut or open the gate, say whether the line is full
 	Finish                 // end

@@ -200,7 +200,7 @@ func (s *stress) get() (int, error) {
 	} else {
 		s.line.Join()
 	}
-	v, err := s.line.Await(ctx, late)
+	v, err := s.line.Await(ctx, late, nil)
 	if err == nil {
 		s.waited.Add(1)
 	}

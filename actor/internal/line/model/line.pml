@@ -13,7 +13,7 @@
  *   Join          Join                    Post
  *   Await         Await                   LookAtEnd, Take, Claim, Pass, LookAtFull, Wake, Receive
  *   Leave         leave                   Claim, Leave, Pass
- *   (hand?v)      giveUp                  LookAgain; no answer is there: Leave
+ *   (hand?v)      dismiss                 LookAgain; no answer is there: Leave
  *   Answer        answer                  Hand, Post
  *   HandOver      Hand                    Claim, Answer, Lay, LookAtWant, Grab
  *   Refuse        Refuse                  Claim, Answer
