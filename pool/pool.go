@@ -180,7 +180,7 @@ func open(ctx context.Context, minconn, maxconn int, connString string, alone bo
 	if err != nil {
 		return nil, err
 	}
-	if err := p.WaitReady(ctx); err != nil {
+	if err := timed(p.desk.Ready(ctx)); err != nil {
 		// Nobody has a connection yet, so this takes no longer than its grace.
 		_ = p.CloseAll(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("opening %d connections: %w", minconn, err)
