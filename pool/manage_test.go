@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -98,11 +99,12 @@ func TestWaitReadyInAnOutage(t *testing.T) {
 	require.NoError(t, err)
 	config.MinConns, config.BackoffMin, config.BackoffMax = 1, time.Millisecond, 2*time.Millisecond
 	config.ReconnectTimeout = 2 * time.Millisecond
-	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if down.Load() {
-			return noRoute
+			return nil, noRoute
 		}
-		return nil
+		return dial(ctx, network, address)
 	}
 	config.OnEvent = func(e pool.Event) {
 		if e.Kind == pool.EventOutageLasts {
