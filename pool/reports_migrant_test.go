@@ -37,7 +37,7 @@ var reportsOfMigrants = []report{
 	{"16.5 sizes after Resize", "MinConns of `Stat` and `Config`, MaxConns likewise, after `Resize(2, 3)`", sizesAfterResize, nil},
 }
 
-// A migrated pool is what both pools offer to a program.
+// A migrated pool is what both pools, and what they lend, offer to a program.
 type migrated interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
