@@ -34,9 +34,10 @@ type Config[R any] struct {
 	// counts in [Stat].CloseFailed. Required.
 	Close func(ctx context.Context, r R) error
 
-	// Fault returns what was wrong with r, for EventClosed; nil if nothing was. It is
-	// called before Close, in the same goroutine, and must not do I/O. Nil: the event has
-	// the error of Clean, Check or Close alone.
+	// Fault returns what was wrong with r, for EventClosed and EventCleaned; nil if nothing
+	// was. It is called before Close, and after a Clean without an error, in the same
+	// goroutine, and must not do I/O. Nil: EventClosed has the error of Clean, Check or
+	// Close alone, and EventCleaned none.
 	Fault func(r R) error
 
 	// Kill makes any use of r fail soon, as closing a socket does. It

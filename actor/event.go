@@ -35,7 +35,8 @@ const (
 	// EventClosed: a resource was closed, for the Reason. Err is what was wrong with
 	// it, or the error of Close, or both.
 	EventClosed = core.EventClosed
-	// EventCleaned: Clean has made a resource fit again.
+	// EventCleaned: Clean has made a resource fit again. Err is what was wrong with it, if
+	// Config.Fault knows.
 	EventCleaned = core.EventCleaned
 	// EventTaken: a borrower has taken a resource away, with Lease.Take.
 	EventTaken = core.EventTaken

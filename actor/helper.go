@@ -55,9 +55,7 @@ func (s *Supervisor[R]) do(ctx context.Context, j *job[R]) {
 	case core.CheckJob:
 		*r = s.follow(ctx, j.slot.value, Check)
 	case core.CloseJob:
-		if s.cfg.Fault != nil {
-			r.Fault = s.cfg.Fault(j.slot.value)
-		}
+		r.Fault = s.fault(j.slot.value)
 		r.Err = s.cfg.Close(ctx, j.slot.value)
 	case core.KillJob:
 		if s.cfg.Kill != nil {
@@ -84,7 +82,9 @@ func (s *Supervisor[R]) follow(ctx context.Context, r R, v Verdict) core.Result 
 	case v == Keep:
 	case v == Clean && s.cfg.Clean != nil:
 		result.Cleaned = true
-		result.Err = s.cfg.Clean(ctx, r)
+		if result.Err = s.cfg.Clean(ctx, r); result.Err == nil {
+			result.Fault = s.fault(r)
+		}
 	case v == Check && s.cfg.Check != nil:
 		result.Err = s.cfg.Check(ctx, r)
 	default:
@@ -93,6 +93,14 @@ func (s *Supervisor[R]) follow(ctx context.Context, r R, v Verdict) core.Result 
 	result.Suspect = v == Alarm || errors.Is(result.Err, ErrAlarm)
 	result.Stale = errors.Is(result.Err, ErrStale)
 	return result
+}
+
+// fault asks Config.Fault.
+func (s *Supervisor[R]) fault(r R) error {
+	if s.cfg.Fault == nil {
+		return nil
+	}
+	return s.cfg.Fault(r)
 }
 
 // reported is the end of a job.

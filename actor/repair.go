@@ -102,7 +102,7 @@ func (s *Supervisor[R]) repaired(sl *slot[R], r core.Result) bool {
 		return false
 	}
 	if r.Cleaned {
-		s.post(func(l *loop[R], _ time.Duration) { l.machine.Cleaned(sl.Slot) })
+		s.post(func(l *loop[R], _ time.Duration) { l.machine.Cleaned(sl.Slot, r.Fault) })
 	}
 	return true
 }

@@ -64,8 +64,13 @@ func (s *session) blame(err error) {
 	}
 }
 
-// faulty returns what was wrong with the connection, nil if nothing was.
-func (s *session) faulty() error { return s.fault }
+// faulty returns what was wrong with the connection, nil if nothing was. It is asked
+// before the connection is closed, or once it is clean again.
+func (s *session) faulty() error {
+	fault := s.fault
+	s.fault = nil
+	return fault
+}
 
 // unlucky is the verdict on a closed connection.
 func (s *session) unlucky() actor.Verdict {

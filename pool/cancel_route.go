@@ -31,7 +31,7 @@ const (
 // direct reports whether the backend is at the other end of the socket. It asks the server
 // once, after a statement has ended and before pgx knows.
 func (c *canceller) direct(until time.Time) bool {
-	if c.route == unexplored && c.conn.TxStatus() != 'E' { // it would not answer
+	if c.route == unexplored && c.conn.TxStatus() != aborted { // it would not answer
 		c.route = indirect
 		if c.leadsToBackend(until) {
 			c.route = direct

@@ -19,7 +19,7 @@ const (
 	EventOpened      = actor.EventOpened      // a connection was opened; N are open
 	EventOpenFailed  = actor.EventOpenFailed  // connecting failed, with Err; N have since the outage began
 	EventClosed      = actor.EventClosed      // a connection was closed, for the Reason
-	EventCleaned     = actor.EventCleaned     // a connection was rolled back, reset, or given to AfterRelease
+	EventCleaned     = actor.EventCleaned     // a connection was rolled back, reset, or given to AfterRelease; Err is in what state it was put, if that was at fault
 	EventTaken       = actor.EventTaken       // Conn.Hijack
 	EventRevoked     = actor.EventRevoked     // a Lease was revoked, for the Reason; no EventClosed follows
 	EventLeaked      = actor.EventLeaked      // a Lease was garbage collected without a put

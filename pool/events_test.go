@@ -53,7 +53,7 @@ func TestEventsOfALife(t *testing.T) {
 	require.Eventually(t, func() bool { return pool.StatOf(p).Closed == 2 }, wide, time.Millisecond)
 	require.NoError(t, p.CloseAll(ctx))
 	require.Equal(t, []string{
-		"opened #1 (1)", "cleaned #1", "refused: pool exhausted (1 of 1 in use, 0 others waiting)", "closed #1: discarded",
+		"opened #1 (1)", "cleaned #1: put in a transaction", "refused: pool exhausted (1 of 1 in use, 0 others waiting)", "closed #1: discarded",
 		"opened #2 (1)", "taken #2", "resized (2)", "paused", "resumed",
 		"opened #3 (1)", "reset", "closed #3: reset", "closing", "ended",
 	}, all(events))

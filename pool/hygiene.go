@@ -15,8 +15,12 @@ import (
 // temporary tables, LISTEN, advisory locks) stays, as it does in psycopg2, unless
 // ResetSession is given.
 
-// idle is the transaction status outside a transaction.
-const idle = 'I'
+// Two transaction statuses: outside a transaction, and in one that a statement has made
+// fail.
+const (
+	idle    = 'I'
+	aborted = 'E'
+)
 
 // unfinished returns why a connection is closed that is open, and in the midst of
 // something.
@@ -27,9 +31,19 @@ func (s *session) unfinished() error {
 	return errUnconfirmed
 }
 
+// unended returns in what kind of transaction the connection is.
+func (s *session) unended() error {
+	if s.conn.PgConn().TxStatus() == aborted {
+		return errPutInFailedTransaction
+	}
+	return errPutInTransaction
+}
+
 var (
-	errUnread      = errors.New("put with rows half read, or a batch or COPY under way")
-	errUnconfirmed = errors.New("the server has not confirmed in time that it has cancelled a statement")
+	errPutInTransaction       = errors.New("put in a transaction")
+	errPutInFailedTransaction = errors.New("put in a failed transaction")
+	errUnread                 = errors.New("put with rows half read, or a batch or COPY under way")
+	errUnconfirmed            = errors.New("the server has not confirmed in time that it has cancelled a statement")
 )
 
 var errStillInTransaction = errors.New("connection is still in a transaction")
@@ -46,8 +60,12 @@ func (s *session) judge() actor.Verdict {
 	case v == actor.Discard && !s.conn.IsClosed():
 		s.blame(s.unfinished())
 		return v
-	case v == actor.Clean && c.DirtyPolicy == CloseDirty:
-		return actor.Discard
+	case v == actor.Clean:
+		s.blame(s.unended())
+		if c.DirtyPolicy == CloseDirty {
+			return actor.Discard
+		}
+		return v
 	case v == actor.Keep && (c.ResetSession != nil || c.AfterRelease != nil || s.bound != nil || s.stale()):
 		return actor.Clean
 	default:

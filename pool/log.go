@@ -12,7 +12,8 @@ import (
 // error; what should not happen a warning: the first connect that failed, a connection
 // revoked or leaked, events dropped. What an operator does is information, and
 // so are the end of an outage, with how many connects failed and for how long, and a
-// connection that had to be closed for its state, such as one put with half-read rows.
+// connection that had to be closed or rolled back for the state it was put in, such as
+// one with half-read rows or in a transaction.
 // The rest is for debugging: what is opened and closed in the course of things, connects
 // that fail during an outage, and gets that failed, whose callers have the error.
 //
@@ -45,7 +46,12 @@ func levelOf(e Event) slog.Level {
 			return slog.LevelWarn
 		}
 		return slog.LevelDebug
-	case EventOpened, EventCleaned, EventTaken, EventRefused, EventCancelled:
+	case EventCleaned:
+		if e.Err != nil {
+			return slog.LevelInfo
+		}
+		return slog.LevelDebug
+	case EventOpened, EventTaken, EventRefused, EventCancelled:
 		return slog.LevelDebug
 	case EventClosed:
 		switch e.Reason {

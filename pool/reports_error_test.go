@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pgactor/pgactor/pool"
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,8 @@ var reportsOfErrors = []report{
 	{"18.6 last event", "closed pools that had told their last event when CloseAll returned", lastEvents, nil},
 	{"18.7 acquire timeout", "a get that waited for AcquireTimeout, no context having ended; and what a slog.TextHandler makes of the error",
 		acquireTimeout, nil},
+	{"16.4 bad returns", "lines at Info of connections put in a transaction, in a failed one, with rows half read, under COPY, and dead",
+		badReturns, nil},
 	{"18.8 half-read rows", "the line at Info of a connection put with rows half read", logOfHalfReadRows, nil},
 }
 
@@ -311,9 +314,9 @@ func logOfHalfReadRows(t *testing.T) string {
 	require.True(t, rows.Next())
 	c.Release()
 	require.NoError(t, p.CloseAll(background(t)))
-	const line = `level=INFO msg="pool: closed" conn=1 reason=discarded error="put with rows half read, or a batch or COPY under way"`
-	require.Contains(t, b.String(), line+"\n")
-	return "`" + line + "`"
+	const line = `level=INFO msg="pool: closed" conn=1 reason=discarded error="put with rows half read, or a batch or COPY under way`
+	require.Contains(t, b.String(), line) // and that the server was slow to end it, if it was
+	return "`" + line + "\"`"
 }
 
 // awaitRunning waits until a backend runs a statement.
@@ -589,4 +592,57 @@ func afterDiscardAllTheirs(t *testing.T) string {
 		return "gone, with DISCARD ALL in AfterRelease"
 	}
 	return "there"
+}
+
+// badReturns puts a connection in each state that psycopg warns of.
+func badReturns(t *testing.T) string {
+	var b bytes.Buffer
+	p, a := configured(t, func(c *pool.Config) { c.MaxConns, c.OnEvent = 1, logging(&b) })
+	ctx := background(t)
+	for _, leave := range []func(c *pool.Conn){
+		func(c *pool.Conn) {
+			_, err := c.Begin(ctx)
+			require.NoError(t, err)
+		},
+		func(c *pool.Conn) {
+			_, err := c.Exec(ctx, "begin")
+			require.NoError(t, err)
+			_, err = c.Exec(ctx, "select 1/0")
+			require.Error(t, err)
+		},
+		func(c *pool.Conn) {
+			rows, err := c.Query(ctx, "select generate_series(1, 100000)")
+			require.NoError(t, err)
+			require.True(t, rows.Next())
+		},
+		func(c *pool.Conn) {
+			pc := c.Conn().PgConn()
+			pc.Frontend().SendQuery(&pgproto3.Query{String: "copy (select 1) to stdout"})
+			require.NoError(t, pc.Frontend().Flush())
+			pc.Exec(ctx, "select 1") // busy, with the answer to the COPY before its own
+		},
+		func(c *pool.Conn) {
+			a.terminate(pid(c))
+			_, err := c.Exec(ctx, "select 1")
+			require.Error(t, err)
+		},
+	} {
+		c := get(t, p)
+		leave(c)
+		c.Release()
+	}
+	get(t, p).Release()
+	require.NoError(t, p.CloseAll(ctx))
+	var seen []string
+	for line := range strings.Lines(b.String()) {
+		if state := regexp.MustCompile(`error="?(.*?)"?$`).FindStringSubmatch(strings.TrimSpace(line)); state != nil {
+			seen = append(seen, strings.TrimSuffix(state[1], "; "+context.DeadlineExceeded.Error())) // of the close
+		}
+	}
+	const unread = "put with rows half read, or a batch or COPY under way"
+	require.Equal(t, []string{
+		"put in a transaction", "put in a failed transaction", unread, unread,
+		"FATAL: terminating connection due to administrator command (SQLSTATE 57P01)",
+	}, seen)
+	return strings.Join(seen, "; ")
 }

@@ -58,7 +58,7 @@ type Result struct {
 	Cleaned   bool   // of a repair: Clean was called, even if it failed
 	Suspect   bool   // of a repair that failed: other resources may be broken too
 	Stale     bool   // of a repair that failed: everything opened before is old
-	Fault     error  // of a close: what was wrong with the resource, if the caller knows
+	Fault     error  // of a close, and of a Clean that succeeded: what was wrong with the resource, if the caller knows
 }
 
 // ErrUnfit is the error of a repair whose verdict was to close the resource. It tells
@@ -179,7 +179,7 @@ func (m *Machine) repaired(now time.Duration, j *Job, r Result) {
 		m.unfit(now, sl, r)
 	default:
 		if r.Cleaned {
-			m.Cleaned(sl)
+			m.Cleaned(sl, r.Fault)
 		}
 		sl.Since, sl.Proven = since, j.Kind != LookJob // a look is no proof
 		m.readmit(now, sl)
@@ -266,4 +266,6 @@ func (m *Machine) unfit(now time.Duration, sl *Slot, r Result) {
 }
 
 // Cleaned is the news that Clean has made sl fit, called by a helper or a borrower.
-func (m *Machine) Cleaned(sl *Slot) { m.tell(Event{Kind: EventCleaned, Slot: sl}) }
+func (m *Machine) Cleaned(sl *Slot, fault error) {
+	m.tell(Event{Kind: EventCleaned, Slot: sl, Err: fault})
+}
