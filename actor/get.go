@@ -248,13 +248,17 @@ func (g *get[R]) prepare(sl *slot[R], proven bool) (bool, error) {
 		proven = true
 		v, err = g.askPrepare(sl, proven)
 	}
+	why := ReasonRefused
+	if g.contextEnded() { // which may be why
+		why = ReasonDiscarded
+	}
 	switch {
 	case v == Keep && err == nil:
 		return true, nil
 	case v == Keep && g.cfg.Judge != nil:
-		g.putBack(sl, g.verdict(sl, g.cfg.Judge), ReasonRefused)
+		g.putBack(sl, g.verdict(sl, g.cfg.Judge), why)
 	default:
-		g.putBack(sl, v, ReasonRefused)
+		g.putBack(sl, v, why)
 	}
 	if err == nil && proven {
 		if g.refused++; g.refused > g.cfg.MaxOpen {
@@ -265,6 +269,16 @@ func (g *get[R]) prepare(sl *slot[R], proven bool) (bool, error) {
 		g.stop()
 	}
 	return false, err
+}
+
+// contextEnded reports whether the context of the get has ended, or is about to: a
+// resource may notice its deadline first.
+func (g *get[R]) contextEnded() bool {
+	if g.ctx.Err() != nil {
+		return true
+	}
+	deadline, ok := g.ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 func (g *get[R]) askPrepare(sl *slot[R], proven bool) (Verdict, error) {

@@ -18,7 +18,7 @@ func (s *Supervisor[R]) Reset() error { return s.change((*core.Machine).Reset) }
 // error is a [*WaitError]. If Open fails it returns with ErrUnavailable that wraps the
 // failure (see [OutagePolicy]). The other error is ErrClosed.
 func (s *Supervisor[R]) Ready(ctx context.Context) error {
-	return s.waitFor(ctx, core.Filled, func(m *core.Machine, _ time.Duration, w *core.Waiter) { m.Ready(w) })
+	return s.waitFor(ctx, core.Filled, (*core.Machine).Ready)
 }
 
 // WaitReady blocks until MinOpen and MinIdle resources are open, or until ctx ends: then
@@ -27,7 +27,7 @@ func (s *Supervisor[R]) Ready(ctx context.Context) error {
 // (see [Config].Permanent), and comes after the call, is ErrUnavailable at once. The other
 // error is ErrClosed.
 func (s *Supervisor[R]) WaitReady(ctx context.Context) error {
-	return s.waitFor(ctx, core.Filled, func(m *core.Machine, _ time.Duration, w *core.Waiter) {
+	return s.waitFor(ctx, core.Filled, func(m *core.Machine, w *core.Waiter) {
 		w.Patient = true
 		m.Ready(w)
 	})
@@ -48,7 +48,7 @@ func (s *Supervisor[R]) CheckIdle(ctx context.Context) error {
 // pause has had no effect, unless another one is in force. Other errors: ErrResumed if
 // Resume came first, ErrClosed.
 func (s *Supervisor[R]) Pause(ctx context.Context) error {
-	return s.waitFor(ctx, core.Quiet, func(m *core.Machine, _ time.Duration, w *core.Waiter) { m.Pause(w) })
+	return s.waitFor(ctx, core.Quiet, (*core.Machine).Pause)
 }
 
 // Resume ends a pause; the gets that wait are served. Without a pause it does nothing. It
@@ -89,7 +89,7 @@ func (s *Supervisor[R]) change(f func(*core.Machine)) error {
 }
 
 // waitFor waits for a condition.
-func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin func(*core.Machine, time.Duration, *core.Waiter)) error {
+func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin func(*core.Machine, *core.Waiter)) error {
 	began := s.now()
 	if ctx.Err() != nil { // say what the call would have waited for
 		now, ok := ask(s, func(l *loop[R], _ time.Duration) stance {
@@ -105,7 +105,7 @@ func (s *Supervisor[R]) waitFor(ctx context.Context, c core.Condition, begin fun
 	}
 	done := make(chan error, 1)
 	w := &core.Waiter{For: c, Body: done}
-	if !s.post(func(l *loop[R], now time.Duration) { begin(l.machine, now, w) }) {
+	if !s.post(func(l *loop[R], _ time.Duration) { begin(l.machine, w) }) {
 		return ErrClosed
 	}
 	select {

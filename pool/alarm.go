@@ -57,6 +57,10 @@ func (s *session) notice(err error) {
 	}
 }
 
+// foundClosed notes, before a use, that the connection is closed already: the error of the
+// use will say nothing of how it came to that.
+func (s *session) foundClosed() { s.ended = s.ended || s.conn.IsClosed() }
+
 // blame notes why the connection has to be closed, unless that is known.
 func (s *session) blame(err error) {
 	if s.fault == nil {
@@ -83,10 +87,10 @@ func (s *session) unlucky() actor.Verdict {
 // alarm reports whether the others are to be looked at because this connection was lost. If
 // it fell silent, they are in doubt.
 func (s *session) alarm() bool {
-	if s.cancels.silent {
+	if s.cancels.silent || s.deaf {
 		s.pool.doubtAll(s.trust)
 	}
-	return s.alarmed || s.cancels.silent
+	return s.alarmed || s.deaf // a statement may have been slow to obey its cancel request
 }
 
 // warn is the error of a helper, and the alarm if it is that of a broken connection.
@@ -95,6 +99,7 @@ func (s *session) warn(err error) error {
 		return err
 	}
 	if s.notice(err); s.alarm() {
+		s.blame(err)
 		return quietly{quietly{s.fault, err}, actor.ErrAlarm} // the server's last word says more than the end of its socket
 	}
 	return err

@@ -128,6 +128,7 @@ func (c *canceller) HandleCancel(ctx context.Context) {
 	default:
 		e.fuse = time.AfterFunc(cancelGrace, func() { c.late(e) })
 		if err := conn.SetReadDeadline(e.at); err != nil { // no read can be interrupted
+			c.stop(e)
 			c.cancel(e)
 		}
 	}

@@ -27,9 +27,9 @@ func (c *Config) connectBudget() time.Duration {
 	for _, f := range alternatives(c.ConnConfig) {
 		hosts[hostOf(f)] = true
 	}
-	n := time.Duration(len(hosts))
-	if n > 1 {
-		n++
+	n := time.Duration(1)
+	if len(hosts) > 1 { // with some values of sslmode each is there twice
+		n += time.Duration(len(alternatives(c.ConnConfig)))
 	}
 	return n * min(max(connectTime, c.ConnConfig.ConnectTimeout), math.MaxInt64/n)
 }

@@ -60,7 +60,7 @@ func (s *session) check(ctx context.Context) error {
 	trust := s.pool.trusted()
 	if err := s.conn.PgConn().Ping(context.WithValue(ctx, noGrace{}, true)); err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.cancels.silent = true
+			s.deaf = true
 		}
 		return err
 	}

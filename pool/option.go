@@ -54,7 +54,8 @@ type noWaitOption struct{}
 // NoWait has GetConn do what psycopg2's getconn does: it lends an idle connection, or opens
 // one, and does not wait for another borrower's put. If maxconn are lent, or promised to
 // gets that wait, the error is ErrExhausted, an [*ExhaustedError] that says how things
-// stand; in a pause it is ErrPaused. The get waits for a connect, and for a connection that
+// stand; in a pause it is ErrPaused. Of a get with a key that another get fetches, which may wait
+// for a borrower, it is ErrExhausted alone. The get waits for a connect, and for a connection that
 // is rolled back or closed, until its context ends. If the connect fails the error is
 // ErrUnavailable; under WaitForServer it goes on waiting. A [Simple] pool's gets are all so.
 func NoWait() GetOption { return noWaitOption{} }

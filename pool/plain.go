@@ -80,6 +80,7 @@ func (l plain) begin(ctx context.Context) (*session, context.Context, error) {
 	if s == nil {
 		return nil, nil, ErrNotLeased
 	}
+	s.foundClosed()
 	if err := s.settle(ctx); err != nil {
 		return nil, nil, s.explain(ctx, l, err)
 	}

@@ -189,10 +189,11 @@ func open(ctx context.Context, minconn, maxconn int, connString string, alone bo
 }
 
 // Config returns a copy of the configuration the pool was made with, with the MinConns and
-// MaxConns that Resize has set.
+// MaxConns that Resize has set, and no more idle connections than MaxConns.
 func (p *Pool) Config() *Config {
 	c, now := p.config.Copy(), p.desk.Stat()
 	c.MinConns, c.MaxConns = int32(now.Minimum), int32(now.Limit)
+	c.MinIdleConns, c.MaxIdleConns = min(c.MinIdleConns, c.MaxConns), min(c.MaxIdleConns, c.MaxConns)
 	return c
 }
 

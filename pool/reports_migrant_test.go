@@ -253,6 +253,7 @@ func leaksUs(t *testing.T) string {
 	line := documentedLine.FindSubmatch(text)
 	require.NotNil(t, line, "doc.go has no such line")
 	hooked, goOn := make(chan struct{}), make(chan struct{})
+	others := goleak.IgnoreCurrent() // other tests' connections may still be ending
 	p, _ := configured(t, func(c *pool.Config) {
 		c.MinConns, c.MaxConns, c.OnEvent = 1, 2, func(pool.Event) {}
 		c.AfterRelease = func(*pgx.Conn) bool { close(hooked); <-goOn; return true }
@@ -264,14 +265,15 @@ func leaksUs(t *testing.T) string {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	name := string(line[1])
-	require.Equal(t, 3, strings.Count(string(stacks), "\n"+name+"("), "the supervisor, its reporter and the hook's: %s", stacks)
-	require.NoError(t, goleak.Find(goleak.IgnoreAnyFunction(name)))
+	require.GreaterOrEqual(t, strings.Count(string(stacks), "\n"+name+"("), 3, "the supervisor, its reporter and the hook's: %s", stacks)
+	require.NoError(t, goleak.Find(others, goleak.IgnoreAnyFunction(name)))
 	return "none"
 }
 
 func leaksThem(t *testing.T) string {
+	others := goleak.IgnoreCurrent()
 	defer migrantsPool(t, nil).Close()
-	err := goleak.Find(goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).backgroundHealthCheck"))
+	err := goleak.Find(others, goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).backgroundHealthCheck"))
 	if err == nil {
 		return "none"
 	}

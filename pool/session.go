@@ -30,7 +30,8 @@ type session struct {
 	trust    chan struct{} // closed when the connection is in doubt
 	alarmed  bool          // its failure may be others' too
 	readOnly bool          // the server has refused a write
-	ended    bool          // a statement has found the connection closed
+	ended    bool          // the connection was found closed before
+	deaf     bool          // a ping got no answer
 	fault    error         // why it has to be closed, if that is known
 
 	bound     *binding // what a Keying has changed it for

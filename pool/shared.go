@@ -57,6 +57,7 @@ func (l *shared) begin(ctx context.Context) (*session, context.Context, error) {
 	begun := false
 	defer l.endUnless(&begun)
 	ctx, l.stop = untilEnd(ctx, l.hold.Context())
+	s.foundClosed()
 	if err := s.dropAbandoned(ctx); err != nil {
 		return nil, nil, s.explain(ctx, l, err)
 	}

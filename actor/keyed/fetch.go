@@ -121,8 +121,18 @@ func (e *entry[R]) passOn(n *note[R]) {
 	}
 	n.waiting.remove(next)
 	next.phase, n.patience = asking, next.patience
+	var refused []chan answer[R] // those that do not wait for what next may wait for
+	for h := n.waiting.first; h != nil; {
+		hasty := h
+		if h = h.next; hasty.patience > n.patience {
+			n.waiting.remove(hasty)
+			hasty.phase = failed
+			refused = append(refused, hasty.answer)
+		}
+	}
 	e.note <- n
 	next.answer <- answer[R]{kind: takeOver}
+	tell(refused, answer[R]{kind: failure, err: actor.ErrExhausted})
 }
 
 // answerAll calls f with each get that waits. It returns the channels on which they are

@@ -73,6 +73,12 @@ func (m *Machine) lasted(now time.Duration, sl *Slot) bool {
 	return sl.epoch == m.outage.epoch && now-sl.opened >= fresh
 }
 
+// served reports whether sl, which is closed for want of room, shows the same: a borrower
+// has had it, and put it as fit. Where little is kept idle nothing lasts for a second.
+func (m *Machine) served(sl *Slot, why Reason) bool {
+	return sl.epoch == m.outage.epoch && why == ReasonExcess && !sl.Proven
+}
+
 // forbearing reports whether waiters are kept though dials are held back. Resources that
 // break in use can be had, and what is refused before its first use may be followed by one
 // that is not, until more than limit have been.

@@ -8,7 +8,7 @@ type Waiter struct {
 	Patient bool // for Filled: only a failure to open that is permanent, and new, ends the wait
 	Body    any  // the caller's own record
 
-	epoch uint64 // of the outage when the wait began
+	failed uint64 // dials that had failed when the wait began
 }
 
 // Condition is what a Waiter waits for.
@@ -53,19 +53,19 @@ func (m *Machine) Ready(w *Waiter) {
 		m.conclude(w, Refused, nil)
 		return
 	}
-	w.epoch = m.outage.epoch
+	w.failed = m.stats.DialsFailed
 	m.ready = append(m.ready, w)
 }
 
 // CheckIdle has every idle resource checked, as a suspicion does, and w answered when they
 // are. While the gate is shut it waits.
-func (m *Machine) CheckIdle(now time.Duration, w *Waiter) {
+func (m *Machine) CheckIdle(w *Waiter) {
 	if m.end.closing {
 		m.conclude(w, Refused, nil)
 		return
 	}
 	if m.cfg.Check {
-		m.suspectAll(now)
+		m.suspectAll()
 	}
 	m.checks = append(m.checks, w)
 }
@@ -149,7 +149,7 @@ func (m *Machine) answerWaiters(now time.Duration) {
 func (m *Machine) endHopeless() {
 	hopeless, hopeful := []*Waiter(nil), []*Waiter(nil)
 	for _, w := range m.ready {
-		if w.Patient && (!m.outage.permanent || w.epoch == m.outage.epoch) {
+		if w.Patient && (!m.outage.permanent || w.failed == m.stats.DialsFailed) {
 			hopeful = append(hopeful, w)
 		} else {
 			hopeless = append(hopeless, w)

@@ -67,10 +67,11 @@ func (m *Machine) give(now time.Duration) {
 // kept slot would make one too many, and not tell.
 func (m *Machine) shedIdle(now time.Duration) {
 	for m.cfg.MaxIdle < NoLimit && m.kept.len() > 0 && !m.pressed() {
-		if m.idle() > m.cfg.MaxIdle {
+		most := m.cfg.MaxIdle + len(m.pickers) // these are served next
+		if m.idle() > most {
 			m.close(now, m.kept.pop(), ReasonExcess, nil)
-		} else if !m.pass(now, m.kept.pop()) && m.idle() <= m.cfg.MaxIdle {
-			return // MaxIdle is greater than the room of the line
+		} else if !m.pass(now, m.kept.pop()) && m.idle() <= most {
+			return // the line has less room than that
 		}
 	}
 }

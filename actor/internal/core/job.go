@@ -123,7 +123,7 @@ func (m *Machine) close(now time.Duration, sl *Slot, why Reason, wrong error) {
 	if sl.recalled {
 		why = sl.why
 	}
-	if m.outage.lost > 0 && m.lasted(now, sl) {
+	if m.outage.lost > 0 && (m.lasted(now, sl) || m.served(sl, why)) {
 		m.heal()
 	}
 	m.move(sl, Closing)

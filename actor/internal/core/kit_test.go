@@ -432,7 +432,7 @@ func (w *world) run(command string) {
 			case Filled:
 				m.Ready(wait)
 			case Checked:
-				m.CheckIdle(w.now, wait)
+				m.CheckIdle(wait)
 			case Quiet:
 				m.Pause(wait)
 			case Ended:

@@ -39,7 +39,7 @@ func (m *Machine) inspect(now time.Duration) {
 func (m *Machine) inspected() bool {
 	r := &m.round
 	away := r.job != nil && !r.job.late()
-	return !away && (!r.wanted || !m.shut && m.fx.Waiting() > 0)
+	return !away && (!r.wanted || m.idle() == 0 || !m.shut && m.fx.Waiting() > 0)
 }
 
 // mayBreak reports whether there are open resources of which the pool must find out in

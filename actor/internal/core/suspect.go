@@ -12,13 +12,14 @@ func (m *Machine) suspectOlder(now time.Duration, sl *Slot) {
 	if sl.recalled || sl.verified < m.suspicions && sl.Since <= m.suspected {
 		return
 	}
-	m.suspectAll(now)
+	m.suspected = now
+	m.suspectAll()
 }
 
 // suspectAll makes everything suspect that was verified before now.
-func (m *Machine) suspectAll(now time.Duration) {
+func (m *Machine) suspectAll() {
 	m.suspicions++
-	m.suspected, m.round.wanted = now, true
+	m.round.wanted = true
 }
 
 // learn draws the conclusions from a repair.
