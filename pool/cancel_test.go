@@ -102,7 +102,8 @@ func TestCancelKeepsTheConnection(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded, name)
 		if past(ctx) < cancelGrace {
 			assert.Equal(t, "57014", code(err), name)
-		} else {
+		}
+		if past(ctx) >= cancelGrace/5 { // the machine is busy: what is not certain in time costs the connection
 			overdue++
 		}
 		require.NoError(t, p.PutConn(c))
@@ -110,7 +111,7 @@ func TestCancelKeepsTheConnection(t *testing.T) {
 	ctx := soon(t)
 	_, err := p.Exec(ctx, sleeps)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	if past(ctx) >= cancelGrace {
+	if past(ctx) >= cancelGrace/5 {
 		overdue++
 	}
 	require.NoError(t, p.Ping(background(t)))
