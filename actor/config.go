@@ -108,7 +108,8 @@ type Config[R any] struct {
 
 	// MaxAge is how long after it was opened a resource is lent no more. One that
 	// is idle is closed then, one that is lent when it is put. A random part of
-	// AgeJitter, to the nanosecond, is added for each. Zero: no limit.
+	// AgeJitter, to the nanosecond, is added for each. A minimum of resources that
+	// live for less than a second is filled once a second. Zero: no limit.
 	MaxAge, AgeJitter time.Duration
 
 	// MaxRest closes what nobody needed for so long: as many resources as were
@@ -170,7 +171,11 @@ type Config[R any] struct {
 	MaxDials int
 
 	// Outage says what happens to waiters while Open fails and nothing else is
-	// usable. Default: FailFast.
+	// usable. A resource that breaks, or that Prepare refuses before its first lease,
+	// within a second of its Open counts as an Open that failed, but for the first in a
+	// row: then one resource at a time is opened until one lasts for a second, and
+	// waiters are refused once more than MaxOpen have not lasted that were never lent.
+	// Default: FailFast.
 	Outage OutagePolicy
 
 	// BackoffMin and BackoffMax bound the pause after a failed Open: it doubles

@@ -92,12 +92,13 @@ func (p *Pool) AcquireFunc(ctx context.Context, f func(*Conn) error) error {
 	return f(c)
 }
 
-// AcquireAllIdle lends all connections that are idle now, for instance to look
-// after them. It waits no longer than TryGetConn, and closes those that PrepareConn
+// AcquireAllIdle lends all connections that are idle now, those that the pool is pinging or
+// rolling back included, for instance to look after them. It waits no longer than TryGetConn, and closes those that PrepareConn
 // refuses or has an error for; ShouldPing is not asked. ctx goes to PrepareConn; once it has ended
 // there is nothing. Each connection must be put back.
 func (p *Pool) AcquireAllIdle(ctx context.Context) []*Conn {
-	idle := p.desk.Stat().Idle
+	st := p.desk.Stat()
+	idle := st.Idle + st.Mending // what the pool is looking after is nobody's
 	conns := make([]*Conn, 0, idle)
 	ctx = context.WithValue(ctx, allIdle{}, true)
 	for range idle {
