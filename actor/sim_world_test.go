@@ -565,7 +565,7 @@ func (b *client) lent(l *Lease[*res], resets int) {
 		w.breaks("rule 2: %s gets resource %d: closed %d times, killed %d times, taken: %v", b.name, r.id, r.closes, r.kills, r.taken)
 	case r.born < resets:
 		w.breaks("rule 3: %s gets resource %d, which is older than a reset that returned before the get", b.name, r.id)
-	case w.paused:
+	case w.paused && l.Revoked() == nil: // one that was revoked before its get returned is not lent
 		w.breaks("rule 15: %s gets resource %d in a pause", b.name, r.id)
 	case w.ended && l.Revoked() == nil:
 		w.breaks("rule 7: %s gets resource %d after CloseAll", b.name, r.id)
