@@ -87,6 +87,15 @@ func TestKeepNone(t *testing.T) {
 	}
 }
 
+// The configuration that a pool tells is one that a pool can be made of.
+func TestConfigAfterResize(t *testing.T) {
+	p, _ := configured(t, func(c *pool.Config) { c.MaxConns, c.MinIdleConns, c.MaxIdleConns = 5, 5, 5 })
+	require.NoError(t, p.Resize(0, 3))
+	q, err := pool.NewWithConfig(background(t), p.Config())
+	require.NoError(t, err)
+	q.Close()
+}
+
 // WaitReady goes on trying, and fails at once where trying does not help. A failure from
 // before the call is not its error.
 func TestWaitReadyInAnOutage(t *testing.T) {

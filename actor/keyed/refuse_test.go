@@ -177,3 +177,23 @@ func TestNoWait(t *testing.T) {
 		b.put(y.hold())
 	})
 }
+
+// A get that waits for no borrower does not stay behind one that takes over and may.
+func TestNoWaitAndAGetThatTakesOver(t *testing.T) {
+	inBed(t, 1, Config[*thing]{}, func(b *bed) {
+		ctx, cancel := context.WithCancel(b.Context())
+		p := newBinder()
+		first := b.get(ctx, Request[*thing]{Key: "k", Patience: NoWait, Bind: func(ctx context.Context, _ *thing) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		first.waits()
+		patient := b.get(b.Context(), Request[*thing]{Key: "k", Bind: p.bind})
+		hasty := b.get(b.Context(), Request[*thing]{Key: "k", Patience: NoWait})
+		hasty.waits()
+		cancel()
+		assert.ErrorIs(b, first.fails(), context.Canceled)
+		assert.Equal(b, actor.ErrExhausted, hasty.fails())
+		b.put(patient.hold())
+	})
+}
