@@ -17,8 +17,9 @@ import (
 // writes. The session notes them for the judge.
 
 // hear has a session hear what the server says, whoever uses the connection. It
-// returns what it would have returned without. What comes over other connections, of hosts
-// that were tried before or of whoever connects with the configuration, is not heard.
+// returns what it would have returned without. It ignores messages from other connections:
+// those to hosts that were tried before, and those that user code opens with the same
+// configuration.
 func (s *session) hear(theirs pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
 		if s.conn == nil || conn != s.conn.PgConn() {

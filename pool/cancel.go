@@ -80,8 +80,8 @@ type canceller struct {
 
 var _ ctxwatch.Handler = (*canceller)(nil)
 
-// An ending is what is done about the end of a context. Whoever has taken it out of
-// ownsEnd may change it, and puts it back.
+// An ending is what is done about the end of a context. The goroutine that has taken it
+// out of ownsEnd may change it, and puts it back.
 type ending struct {
 	at      time.Time
 	doing   doing

@@ -15,7 +15,7 @@ import (
 
 // A cancelRequest is one under way, in a goroutine of its own.
 type cancelRequest struct {
-	unsent chan struct{} // of one: a token inside; whoever takes it has sent the request, or withdrawn it
+	unsent chan struct{} // of one, with a token inside: the goroutine that takes it sends the request, or withdraws it
 	told   chan bool     // of one: whether the other end has ended the connection of the request
 	stop   context.CancelFunc
 
@@ -97,8 +97,9 @@ func (c *cancelConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close waits for that end if it was not seen: under TLS the server says that it
-// will come, and pgx reads no further. The context of the request ends the wait.
+// Close waits until the other end has closed the connection, unless Read has seen that
+// already: under TLS pgx stops reading at the server's close_notify. It blocks until the
+// context of the request ends at the latest.
 func (c *cancelConn) Close() error {
 	if c.request != nil && c.sent && !c.request.ended {
 		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})

@@ -135,8 +135,8 @@ func (p *Pool) prepare(ctx context.Context, s *session, proven bool) (actor.Verd
 	return actor.Keep, err
 }
 
-// asks reports whether ShouldPing is to be asked about s. proven says that s was just
-// opened or pinged; pgxpool asks about one just opened, too.
+// asks reports whether ShouldPing must be asked about s before it is lent. It need not if
+// s is proven, which means just opened or pinged; pgxpool asks after opening, too.
 func (p *Pool) asks(s *session, proven bool) bool {
 	return !proven || p.config.Compat == CompatPgxpool && !s.pinged
 }
