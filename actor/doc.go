@@ -44,9 +44,10 @@
 //	told        reporter → CloseAll, only ever closed: OnEvent was told of everything
 //
 // A question, such as Stat, brings a channel for its one answer, as do a call that waits
-// for a condition, a TryGet that finds nothing idle, and a repair that Prepare demands. All have room for what the supervisor sends, so it blocks nowhere but where it
-// waits for something to do, and where a card or the board is in somebody's hands for the
-// moment of a look.
+// for a condition, a TryGet that finds nothing idle, a GetNoWait that may be dismissed, and
+// a repair that Prepare demands. All have room for what the supervisor sends, so it blocks
+// nowhere but where it waits for something to do, and where a card or the board is in
+// somebody's hands for the moment of a look.
 //
 // # The rules
 //
@@ -100,9 +101,8 @@
 //
 // First package line: doc.go and line.go, 250 lines. Then this one: supervisor.go has the
 // channels and loop.go the supervisor's goroutine; get.go, nowait.go, pick.go, lease.go
-// and repair.go are the
-// borrowers' side, slot.go is what both sides know of a resource and its card. What the
-// supervisor decides is package core, a plain state machine: settle.go there is the order of
+// and repair.go are the borrowers' side, slot.go is what both sides know of a resource and
+// its card. What the supervisor decides is package core, a plain state machine: settle.go there is the order of
 // the decisions. effects.go does what core has decided, helper.go is the helpers.
 //
 // The rest is one idea a file: manage.go (Reset, Ready, Pause, Resize, CloseAll), causes.go

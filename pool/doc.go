@@ -87,7 +87,8 @@
 // between their uses, in_tx.go limits uses to a transaction. session.go connects and
 // closes, hosts.go chooses where to, permanent.go knows what waiting cannot heal.
 // hygiene.go keeps one borrower's transaction from the next, liveness.go keeps
-// dead connections from everybody. compat.go has what pgxpool does. manage.go and stat.go are for operators, tracer.go and
+// dead connections from everybody. compat.go has what pgxpool does, validate.go checks
+// settings. manage.go and stat.go are for operators, tracer.go and
 // tracer_pgxpool.go for tracers, events.go, log.go and label.go tell what happens and who
 // holds what. deadline.go and secret.go are about errors: that pgconn.Timeout finds a
 // deadline in them, and that nobody finds a password.

@@ -39,8 +39,7 @@ import (
 // Any other parameter that begins with pool_ is an error. Errors are
 // [*pgconn.ParseConfigError], for the pool's own parameters with a
 // [*ConfigError] inside. They name the setting, and never quote connString, nor have it in
-// their ConnString: of a string that cannot be understood nobody knows which part is the
-// password. A string that parses so that the password is in the name of a host, a user, a
+// their ConnString, since the password cannot be found in a string that cannot be parsed. A string that parses so that the password is in the name of a host, a user, a
 // database or a parameter is an error too: that name would be in every error of a connect.
 // How the sizes fit together is looked at by
 // [NewWithConfig], since they may be changed before.

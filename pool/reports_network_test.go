@@ -352,7 +352,7 @@ func restBriefly(t *testing.T, p eitherPool, pings *pings) int64 {
 	return pings.n.Load()
 }
 
-// An endlessConn takes deadlines and does nothing about them, or says that it has none.
+// An endlessConn ignores deadlines. Setting one returns err.
 type endlessConn struct {
 	net.Conn
 	err error

@@ -78,7 +78,8 @@
 //  14. A sole holder may take. In a turn, or while others hold the resource, a take
 //     changes nothing.
 //  15. Closing refuses gets. Those that wait are refused too. Holders go on.
-//  16. A try does not wait. It shares, or takes what is idle, or is refused.
+//  16. A try does not wait. It shares, or takes what is idle, or is refused. A NoWait get
+//     waits for a fetch of its own kind, and never behind one that may wait for a borrower.
 //  17. Every end is reported. OnEnd is called once for each hold that a get returned,
 //     before the resource is back in the pool.
 //  18. A note is never kept. With a note or a shard in hand a goroutine does not call the

@@ -65,11 +65,11 @@
 //
 // # Who may connect
 //
-// Whoever has the password, which is random unless [WithScram] chooses it: a superuser of PostgreSQL can run programs as the
-// server's account, and the loopback interface is open to every user of the machine. The connection strings have the password.
+// A connection needs the password, which is random unless [WithScram] chooses it: a superuser of PostgreSQL can run programs
+// as the server's account, and every user of the machine can reach the loopback interface. The connection strings have the password.
 // It is in no argument and in no environment, and in files only while initdb reads it, and for a standby as long as that
-// lives; they belong to the server's account and nobody else can read them. To check the password costs a connect some tenths of
-// a millisecond. Roles that a test makes need a password too, if they are to connect.
+// lives; they belong to the server's account and nobody else can read them. The check of the password makes a connect
+// slower. Roles that a test makes need a password too, if they are to connect.
 //
 // # Concurrency
 //
